@@ -1,0 +1,1 @@
+"""Toolsmith: documents in, a language model that calls tools better out, with the proof beside it."""

@@ -30,7 +30,7 @@ def full_tools_prompt(catalog: Catalog) -> str:
 
 
 def tool_config(catalog: Catalog) -> dict[str, Any]:
-    """Converse `toolConfig` with reduced schemas: {"tools": [{"toolSpec": {name, description, inputSchema}}]}."""
+    """Converse `toolConfig`, reduced schemas: {"tools": [{"toolSpec": {name, description, inputSchema}}]}."""
     return {
         "tools": [
             {

@@ -20,7 +20,7 @@ def slots_of(template: str, where: str = "template") -> set[str]:
     if slip := ALMOST_SLOT.search(bare):
         line = bare.count("\n", 0, slip.start()) + 1
         raise SlotError(
-            f"{where}, line {line}: {slip.group()!r} would reach the model as it is; write {{{{name}}}}"
+            f"{where}, line {line}: {slip.group()!r} is no slot; write {{{{name}}}}"
         )
     return set(SLOT.findall(template))
 
@@ -36,7 +36,7 @@ def render(template: str, values: Mapping[str, str], where: str = "template") ->
         raise SlotError(f"{where}: no value for the slot(s) {', '.join(unknown)}; known are {known}")
     if unused := sorted(values.keys() - wanted):
         raise SlotError(
-            f"{where}: the template lacks the slot(s) {', '.join(unused)}; add {{{{{unused[0]}}}}}"
+            f"{where}: lacks the slot(s) {', '.join(unused)}; add {{{{{unused[0]}}}}}"
         )
     if empty := sorted(name for name in wanted if not values[name].strip()):
         raise SlotError(f"{where}: the slot(s) {', '.join(empty)} would be filled with nothing")

@@ -1,0 +1,191 @@
+"""Regulations: eCFR API XML, GovInfo ECFR bulk XML, annual CFR XML, Federal Register, RegML, JSON-LD.
+
+Schemas: the ECFR and CFR XML user guides of the Government Publishing Office's bulk data; the eCFR versioner API.
+"""
+
+import re
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from toolsmith.documents.model import Document, Provenance
+from toolsmith.documents.writing import Writer
+from toolsmith.documents.xmltree import first, flat, local
+
+ROOTS = frozenset(["ECFR", "DLPSTEXTCLASS", "CFRDOC", "CFRGRANULE", "TITLE", "CHAPTER", "SUBCHAP", "PART", "SUBPART", "SECTION", "APPENDIX", "NOTICE", "RULE", "PRORULE", "FEDREG", "regulation", "DIV1", "DIV2", "DIV3", "DIV4", "DIV5", "DIV6", "DIV7", "DIV8", "DIV9"])
+_SKIP = frozenset(["CFRTOC", "HEADER", "AMDDATE", "VOLUME", "FMTR", "TOC", "TOCHD", "EDNOTES", "MATH", "IMG", "GPH", "GID", "PRTPAGE", "FRDOC", "BILCOD", "TITLEPG", "BTITLE", "tableOfContents", "fdsys", "preamble", "effectiveDate"])
+_LINES = frozenset(["P", "FP", "PSPACE", "HD1", "HD2", "HD3", "HED", "HD", "CITA", "SECAUTH", "APPRO", "EXTRACT", "PARAUTH", "FTNT", "LI", "AGENCY", "SUBJECT", "ACT", "DEPDOC", "EAR", "RESERVED", "SIG", "DATED", "NAME", "TITLE", "FL", "CFR", "RIN", "content", "title"])
+_GROUPED = frozenset(["AUTH", "SOURCE", "EDNOTE", "EFFDNOT", "CROSSREF", "NOTE"])
+_SECTION_NUMBER = re.compile(r"§+\s*([0-9A-Z][\w.–—-]*(?:\s*(?:through|to|–|-)\s*§?\s*[0-9][\w.-]*)?)")
+_TITLE_IN = re.compile(r"title[-_ ]?(\d{1,2})\b", re.I)
+_PART_HEAD = re.compile(r"\bPARTS?\s+(\d+[a-z]?)", re.I)
+
+
+def documents_of_xml(root: Element, name: str) -> list[Document]:
+    """One document per CFR part (or one for what lies outside parts), its sections numbered."""
+    walk = _Walk(name, _title_of(root, name))
+    walk.element(root)
+    walk.close()
+    return walk.documents
+
+
+def provenance(documents: list[Document], root: Element | None, name: str) -> Provenance:
+    """Title and part where the whole file has one, and the date it was current."""
+    titles = {one.facts.get("title", "") for one in documents} - {""}
+    parts = {one.facts.get("cfr_part", "") for one in documents} - {""}
+    return Provenance(
+        "regulation", name, cfr_title=titles.pop() if len(titles) == 1 else None,
+        cfr_part=parts.pop() if len(parts) == 1 else None, date=_date_of(root, name))
+
+
+def _date_of(root: Element | None, name: str) -> str | None:
+    found = re.search(r"\d{4}-\d\d-\d\d", name)
+    if found or root is None:
+        return found[0] if found else None
+    for one in root.iter():
+        found = re.match(r"\d{4}-\d\d-\d\d", one.get("AMDDATE", "") or (one.text or "" if local(one) == "date" else ""))
+        if found:
+            return found[0]
+    return None
+
+
+def _title_of(root: Element, name: str) -> str:
+    for one in root.iter():
+        tag = local(one)
+        if tag in ("DIV1", "CFRTITLE", "TITLENUM", "TITLE", "cfrTitleNum", "IDNO"):
+            found = re.search(r"Title\s+(\d{1,2})\b", flat(one)[:300], re.I) or re.fullmatch(r"(\d{1,2})", flat(one)[:9])
+            if found:
+                return found[1]
+        path = re.search(r"title-(\d{1,2})\b|(\d{1,2}) CFR\b", one.get("hierarchy_metadata", ""))
+        node = re.match(r"(\d{1,2}):", one.get("NODE", ""))
+        if path or node:
+            return (path[1] or path[2]) if path else node[1]  # type: ignore[index]
+    found = _TITLE_IN.search(name)
+    return found[1] if found else ""
+
+
+class _Walk:
+    def __init__(self, name: str, title: str) -> None:
+        self.name, self.title, self.part = name, title, ""
+        self.documents: list[Document] = []
+        self._out = Writer()
+
+    def close(self) -> None:
+        """End the document being written, if it has any text."""
+        if not self._out.empty:
+            facts = {"title": self.title, "cfr_part": self.part}
+            kind = f"{self.title} CFR {self.part}".strip() if self.part else "CFR"
+            self.documents.append(self._out.document(
+                kind, str(len(self.documents) + 1), self.name, facts={k: v for k, v in facts.items() if v}))
+        self._out = Writer()
+
+    def element(self, one: Element) -> None:
+        """Write an element; parts open documents, sections and appendices open sections."""
+        tag = local(one)
+        if not tag or tag in _SKIP:
+            return
+        kind = one.get("TYPE", "") if tag.startswith("DIV") else tag
+        if kind == "PART" or tag in ("DIV5", "part"):
+            self._part(one)
+        elif kind in ("SECTION", "section") or tag == "DIV8":
+            self._section(one)
+        elif tag.upper() in ("TABLE", "GPOTABLE"):
+            self._table(one)
+        elif tag in _GROUPED or tag in _LINES and not _has_blocks(one):
+            self._out.line(flat(one))
+        elif tag == "STARS":
+            self._out.line("* * * * *")
+        else:
+            self._container(one, tag)
+
+    def _part(self, one: Element) -> None:
+        self.close()
+        head = _head(one)
+        found = _PART_HEAD.search(head)
+        self.part = found[1] if found else re.sub(r"\D*(\d+\w*).*", r"\1", one.get("N", "") or one.get("label", ""))
+        self._out.section(head or f"Part {self.part}")
+        self._children(one)
+        self.close()
+        self.part = ""
+
+    def _section(self, one: Element) -> None:
+        head = _head(one)
+        number = (one.get("N") or one.get("label") or "").replace("§", "").strip()
+        found = _SECTION_NUMBER.search(head)
+        number = number or (found[1] if found else "")
+        if number and number.split(" ")[0] not in head:
+            head = f"§ {number} {head}".strip()
+        if not self.part and (owner := re.match(r"(\d+[a-z]?)\.", number)):
+            self.part = owner[1]
+        self._out.section(head, number, ("reserved",) if "[Reserved]" in head else ())
+        self._children(one)
+
+    def _container(self, one: Element, tag: str) -> None:
+        if re.fullmatch(r"DIV[1-7,9]|SUBPART|SUBJGRP|APPENDIX|CHAPTER|SUBCHAP|subpart|appendix", tag) and _head(one):
+            self._out.section(_head(one))
+        elif one.text and one.text.strip():
+            self._out.line(" ".join(one.text.split()))
+        self._children(one)
+
+    def _children(self, one: Element) -> None:
+        for child in one:
+            if local(child) not in ("HEAD", "SECTNO", "subject") and not (
+                    local(child) == "SUBJECT" and local(one) == "SECTION"):
+                self.element(child)
+            if child.tail and child.tail.strip():
+                self._out.line(" ".join(child.tail.split()))
+
+    def _table(self, one: Element) -> None:
+        for row in one.iter():
+            if local(row).upper() in ("TR", "ROW", "BOXHD"):
+                cells = [flat(cell) for cell in row if local(cell).upper() in ("TD", "TH", "ENT", "CHED")]
+                self._out.line("\t".join(cell for cell in cells if cell))
+
+
+def _has_blocks(one: Element) -> bool:
+    return any(local(child) in _LINES or local(child).upper() in ("TABLE", "GPOTABLE") for child in one)
+
+
+def _head(one: Element) -> str:
+    """The heading of a division, <br/> read as a space."""
+    number = subject = ""
+    for child in one:
+        tag = local(child)
+        if tag in ("HEAD", "subject", "title"):
+            for line_break in child.iter():
+                if local(line_break).lower() == "br":
+                    line_break.text = " "
+            return flat(child)
+        if tag == "SECTNO":
+            number = flat(child)
+        elif tag in ("SUBJECT", "RESERVED", "HD") and not subject:
+            subject = flat(child)
+    return f"{number} {subject}".strip()
+
+
+def documents_of_jsonld(raw: dict[str, Any], name: str) -> list[Document]:
+    """A section published as JSON-LD: designations and texts nested to any depth."""
+    number = str(raw.get("sectionNumber") or "")
+    cited = re.match(r"(\d+) CFR (\d+\w*)", str(raw.get("citation", "")))
+    out = Writer()
+    out.section(f"§ {number} {raw.get('title', '')}".strip(), number)
+    _jsonld(raw, out, 0)
+    facts = {"title": cited[1], "cfr_part": cited[2]} if cited else {}
+    kind = f"{cited[1]} CFR {cited[2]}" if cited else "CFR"
+    return [out.document(kind, "1", name, facts=facts)]
+
+
+def _jsonld(node: dict[str, Any], out: Writer, depth: int) -> None:
+    if depth > 50:
+        return
+    if isinstance(node.get("text"), str):
+        mark = node.get("designation", "") if depth else ""
+        out.line(f"{mark} {node['text']}")
+    for value in node.values():
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, dict):
+                _jsonld(child, out, depth + 1)
+
+
+def title_text(root: Element) -> str:
+    """The regulation's own title, where the file gives one."""
+    return first(root, "HEAD", "SUBJECT", "title")

@@ -1,0 +1,37 @@
+"""The reward function of RFT and of `rft_eval`: samples in, rewards out. Deployed under a name with "SageMaker" in it."""
+
+import json
+import time
+
+from toolsmith.grading import grade_samples
+
+
+def handler(event, context):
+    """A list of samples (or one) becomes the list of their rewards; see toolsmith.grading.samples."""
+    started = time.perf_counter()
+    results = grade_samples(event)
+    print(json.dumps(_metrics(results, 1000 * (time.perf_counter() - started))))
+    return results
+
+
+def _metrics(results, milliseconds):
+    """CloudWatch embedded metric format; numbers only, never what a sample says."""
+    faults = [m["value"] for result in results for m in result["metrics_list"] if m["name"] == "grader_error"]
+    units = {"Samples": "Count", "GraderErrors": "Count", "GradingTime": "Milliseconds"}
+    return {
+        "_aws": {
+            "Timestamp": int(1000 * time.time()),
+            "CloudWatchMetrics": [
+                {
+                    "Namespace": "Toolsmith",
+                    "Dimensions": [["Function"]],
+                    "Metrics": [{"Name": name, "Unit": unit} for name, unit in units.items()],
+                }
+            ],
+        },
+        "Function": "grade",
+        "Samples": len(results),
+        "GraderErrors": int(sum(faults)),
+        "GradingTime": round(milliseconds, 3),
+        "MeanReward": round(sum(r["aggregate_reward_score"] for r in results) / max(1, len(results)), 6),
+    }

@@ -1,0 +1,26 @@
+"""Grading: what an answer says, whether it is right, how much of it is. Standard library only.
+
+The reward Lambda imports this package thousands of times, so the attack suite and the arms are separate imports:
+`from toolsmith.grading import attacks, arms`.
+"""
+
+from toolsmith.grading.answer import Answer, parse_answer
+from toolsmith.grading.reward import Reward, reward
+from toolsmith.grading.samples import grade_samples, metrics_event
+from toolsmith.grading.shapes import Call
+from toolsmith.grading.strict import Judge, Verdict, judge
+from toolsmith.grading.talk import talk_score
+
+__all__ = [
+    "Answer",
+    "Call",
+    "Judge",
+    "Reward",
+    "Verdict",
+    "grade_samples",
+    "judge",
+    "metrics_event",
+    "parse_answer",
+    "reward",
+    "talk_score",
+]

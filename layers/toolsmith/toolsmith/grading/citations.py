@@ -1,0 +1,295 @@
+"""The citation canon: every spelling of a rule, a form or a section of an act becomes one key.
+
+"Rule 501(a)", "Rule 501(a) of Regulation D", "17 C.F.R. § 230.501(a)" are one law; "Rule 105" is another one.
+The tables are recipes/securities/citations.json (17 CFR; the Acts of 1933, 1934, 1940, 2002 and their U.S.C. sections).
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import NamedTuple
+
+from toolsmith.grading.canon import Canon, canon
+from toolsmith.grading.settings import settings
+from toolsmith.grading.words import content_words, overlap
+
+PARAGRAPHS = r"(?P<paragraphs>(?:\s?\([A-Za-z0-9]{1,5}\))*)"
+NUMBER = r"(?P<number>\d+(?:\(\w\)-\d+|[A-Za-z]{0,2}\d*(?:-\d+[A-Za-z]*)?))"
+PATTERNS = (
+    ("code", rf"\b(?P<title>\d+)\s*c\.?\s?f\.?\s?r\.?\s*(?:parts?\s*|§+\s*|sec(?:tion|\.)?\s*)*"
+             rf"(?P<part>\d+)(?:\.{NUMBER})?{PARAGRAPHS}"),
+    ("statute", r"\b(?P<title>\d+)\s*u\.?\s?s\.?\s?c\.?(?:a\.?)?\s*(?:§+\s*|sec(?:tion|\.)?\s*)*"
+                rf"(?P<number>\d+[a-z]{{0,4}}(?:-\d+)?[a-z]?){PARAGRAPHS}"),
+    ("rule", rf"\brules?\s*{NUMBER}{PARAGRAPHS}"),
+    ("item", rf"\bitems?\s*(?P<number>\d+){PARAGRAPHS}"),
+    ("form", r"\bform\s+(?P<number>\d{1,2}-?[a-z]|[a-z]-?\d{1,2}|1-a|\d{1,2}|d)\b(?P<paragraphs>)"),
+    ("section", rf"(?:\bsection|\bsec\.?|§+)\s*(?P<part>2\d\d)\.{NUMBER}{PARAGRAPHS}"),
+    ("act", rf"(?:\bsection|\bsec\.?|§+)\s*(?P<number>\d+[a-z]?){PARAGRAPHS}"),
+    ("section", rf"(?<![\w.$])(?P<part>2\d\d)\.{NUMBER}{PARAGRAPHS}"),
+)  # fmt: skip
+SCANNER = [(kind, re.compile(pattern)) for kind, pattern in PATTERNS]
+PARAGRAPH = re.compile(r"\(([a-z0-9]+)\)")
+WORD = re.compile(r"[\w.+'-]*\w")
+RANGE_START = re.compile(r"\d+")
+
+
+class Citation(NamedTuple):
+    """One law. `code`: "cfr" or "usc"; section: "" for a whole part; paragraphs from the outermost inwards."""
+
+    code: str
+    title: str
+    part: str
+    section: str
+    paragraphs: tuple[str, ...]
+
+    def canonical(self) -> str:
+        """The canonical spelling, as plans are written: "17 CFR 230.501(a)", "15 USC 77e"."""
+        path = "".join(f"({step})" for step in self.paragraphs)
+        if self.code == "usc":
+            return f"{self.title} USC {self.section}{path}"
+        return f"{self.title} CFR {self.part}{'.' if self.section else ''}{self.section}{path}"
+
+
+class Reading(NamedTuple):
+    """The laws that a text names, in order and once each; `rest` are the words that are no part of a citation."""
+
+    citations: tuple[Citation, ...]
+    rest: tuple[str, ...]
+
+
+def folded(text: str) -> str:
+    """A text in lower case with one kind of dash, quote and blank."""
+    text = unicodedata.normalize("NFKC", text).casefold()
+    return re.sub(r"\s+", " ", re.sub("[\u2010-\u2015\u2212]", "-", text.replace("’", "'"))).strip()
+
+
+@lru_cache(maxsize=65_536)
+def read_citations(text: str) -> Reading:
+    """Every citation in a text."""
+    table, left = canon(), folded(text).replace("reg. ", "reg ")
+    context, left = _context(table, left)
+    found: list[tuple[int, Citation]] = []
+    for kind, pattern in SCANNER:
+        for match in list(pattern.finditer(left)):
+            citation = _resolve(table, kind, match.groupdict(), context)
+            if citation is not None:
+                found.append((match.start(), citation))
+                left = left[: match.start()] + " " * len(match[0]) + left[match.end() :]
+    if not found and context.regulation:
+        found = [(0, _whole_regulation(context))]
+    rest = tuple(word for word in WORD.findall(left) if word not in table.filler)
+    return Reading(tuple(dict.fromkeys(citation for _, citation in sorted(found))), rest)
+
+
+class Context(NamedTuple):
+    """The act or regulation that a text names beside the number."""
+
+    act: str
+    regulation: str
+
+
+def _context(table: Canon, text: str) -> tuple[Context, str]:
+    """What act and regulation a text names, and the text without their names."""
+    act = regulation = ""
+    for match in table.act_names.finditer(text):
+        act = table.act_of[match[0]]
+    for match in table.regulation_names.finditer(text):
+        regulation = match[0]
+    blank = table.act_names.sub(lambda match: " " * len(match[0]), text)
+    return Context(act, regulation), table.regulation_names.sub(lambda match: " " * len(match[0]), blank)
+
+
+def _whole_regulation(context: Context) -> Citation:
+    regulation = canon().regulations[context.regulation]
+    section = regulation.section or regulation.label
+    return Citation("cfr", canon().rule_title, regulation.part, section, ())
+
+
+def _resolve(table: Canon, kind: str, found: dict[str, str | None], context: Context) -> Citation | None:
+    number = (found.get("number") or "").lower()
+    paragraphs = tuple(PARAGRAPH.findall(found["paragraphs"] or ""))
+    if kind == "code":
+        return Citation("cfr", found["title"] or "", found["part"] or "", number, paragraphs)
+    if kind == "statute":
+        return Citation("usc", found["title"] or "", "", number, paragraphs)
+    if kind == "section":
+        return Citation("cfr", table.rule_title, found["part"] or "", number, paragraphs)
+    if kind == "rule":
+        return Citation("cfr", table.rule_title, _part_of_rule(table, number, context), number, paragraphs)
+    if kind == "item":
+        return _item(table, number, paragraphs, context)
+    if kind == "form":
+        return _form(table, number)
+    return _section_of_act(table, number, paragraphs, context)
+
+
+def _part_of_rule(table: Canon, number: str, context: Context) -> str:
+    """The part of 17 CFR in which a rule stands: named beside it, an exception, by its form, by its range."""
+    if context.regulation:
+        return table.regulations[context.regulation].part
+    if context.act and table.acts[context.act].rule_part:
+        return table.acts[context.act].rule_part
+    if number in table.rule_exceptions:
+        return table.rule_exceptions[number]
+    if "-" in number:
+        return table.hyphenated_rule_part
+    digits = RANGE_START.match(number)
+    if digits and digits[0] == number:
+        for first, last, part in table.rule_ranges:
+            if first <= int(number) <= last:
+                return part
+    return table.rule_part
+
+
+def _item(table: Canon, number: str, paragraphs: tuple[str, ...], context: Context) -> Citation | None:
+    """ "Item 303 of Regulation S-K"; an item without a regulation is a part of a form, no citation."""
+    if not context.regulation:
+        return None
+    return Citation("cfr", table.rule_title, table.regulations[context.regulation].part, number, paragraphs)
+
+
+def _form(table: Canon, number: str) -> Citation | None:
+    where = table.forms.get(number)
+    if where is None:
+        return None
+    part, _, section = where.partition(".")
+    return Citation("cfr", table.rule_title, part, section, ())
+
+
+def _section_of_act(table: Canon, number: str, paragraphs: tuple[str, ...], context: Context) -> Citation | None:
+    path = number + "".join(f"({step})" for step in paragraphs)
+    act = context.act or _act_by_section(table, number, path)
+    section = table.acts[act].sections.get(number) if act else None
+    if section is None:
+        return None
+    title, _, rest = section.rpartition(":")
+    return Citation("usc", title or table.acts[act].title, "", rest, paragraphs)
+
+
+def _act_by_section(table: Canon, number: str, path: str) -> str | None:
+    for prefix, act in table.bare_section_exceptions.items():
+        if path == prefix or path.startswith(prefix + "("):
+            return act
+    return table.bare_sections.get(number)
+
+
+def citation_of(text: str) -> Citation | None:
+    """The one law that a text names and nothing else; None when it names none, several, or says more."""
+    reading = read_citations(text)
+    return reading.citations[0] if len(reading.citations) == 1 and not reading.rest else None
+
+
+def citation_similarity(given: str, accepted: str) -> float:
+    """1.0 for the same law in any spelling; part of it for the same section or the same regulation; else 0."""
+    wanted = citation_of(accepted)
+    if wanted is None:
+        return 1.0 if content_words(given) == content_words(accepted) != () else 0.0
+    found = citation_of(given)
+    return 0.0 if found is None else _nearness(found, wanted)
+
+
+def _nearness(found: Citation, wanted: Citation) -> float:
+    if found == wanted:
+        return 1.0
+    if found[:3] != wanted[:3]:
+        return 0.0
+    if found.section == wanted.section:
+        return settings().same_section
+    regulation = canon().regulation_of(wanted.part, wanted.section)
+    if regulation is not None and regulation == canon().regulation_of(found.part, found.section):
+        return settings().same_regulation
+    return 0.0
+
+
+def authority_similarity(given: str, accepted: str) -> float:
+    """What a citation check is about: a law, an opinion by its reporter or its name, or else the words."""
+    wanted = read_citations(accepted).citations
+    if wanted:
+        found = read_citations(given).citations
+        return _nearness(found[0], wanted[0]) if len(found) == 1 == len(wanted) else float(found == wanted)
+    return case_similarity(given, accepted)
+
+
+def case_similarity(given: str, accepted: str) -> float:
+    """An opinion: by its reporter where both have one, by both parties, or (a holding) by its words."""
+    mine, theirs = read_case(given), read_case(accepted)
+    if theirs.reporter and mine.reporter:
+        return 1.0 if mine.reporter == theirs.reporter and _agree(mine, theirs) else 0.0
+    if not theirs.parties:
+        return _by_words(given, accepted)
+    if mine.parties == theirs.parties:
+        return 1.0
+    if len(mine.parties) == len(theirs.parties) == 2:
+        return settings().same_party * sum(a == b for a, b in zip(mine.parties, theirs.parties, strict=True))
+    return 0.0
+
+
+def _agree(mine: "Case", theirs: "Case") -> bool:
+    return not mine.parties or not theirs.parties or mine.parties == theirs.parties
+
+
+def _by_words(given: str, accepted: str) -> float:
+    similarity = overlap(given, accepted)
+    table = settings()
+    if similarity == 1.0:
+        return 1.0
+    return 0.0 if similarity < table.text_floor else similarity * table.text_ceiling
+
+
+class Case(NamedTuple):
+    """An opinion's name as the words of its parties, and its place in a reporter ("346us119")."""
+
+    parties: tuple[tuple[str, ...], ...]
+    reporter: str
+
+
+VERSUS = re.compile(r"\s(?:v|vs|versus)\.?\s")
+IN_RE = re.compile(r"^(?:in re|in the matter of|matter of|ex parte)\b:?\s*")
+
+
+@lru_cache(maxsize=65_536)
+def read_case(text: str) -> Case:
+    """The parties and the reporter of an opinion's citation; no parties when the text is not a case name."""
+    table, left = canon(), folded(text)
+    match = table.reporter.search(left)
+    reporter = re.sub(r"[^a-z0-9]", "", match[0]) if match else ""
+    name = left[: match.start()] if match else left
+    name = re.sub(r"\([^)]*\)", " ", name).strip(" ,;")
+    if IN_RE.match(name):
+        return Case((_party(table, IN_RE.sub("", name)),), reporter)
+    sides = VERSUS.split(name)
+    return Case(tuple(_party(table, side) for side in sides) if len(sides) == 2 else (), reporter)
+
+
+def _party(table: Canon, text: str) -> tuple[str, ...]:
+    for long, short in table.party_aliases.items():
+        text = text.replace(long, short)
+    words = re.findall(r"\w+", text.replace(".", "").replace("'s", "").replace("'", ""))
+    return tuple(word for word in words if word not in table.party_suffixes)
+
+
+CLAUSE = re.compile(r"(?:\b(section|article|clause|item|paragraph|exhibit|schedule|sec\.?|art\.?)|(§+))\s*"
+                    r"([0-9ivxlc]+[a-z]?(?:[.-]\d+)*)((?:\s?\([a-z0-9]{1,5}\))*)")  # fmt: skip
+CLAUSE_NAMES = {"sec": "section", "sec.": "section", "art": "article", "art.": "article"}
+
+
+def clause_similarity(given: str, accepted: str) -> float:
+    """A clause of a filing: its number where it is only a number ("Section 5.2(a)"), else its words."""
+    wanted, found = _clauses(accepted), _clauses(given)
+    if wanted and found == wanted:
+        return max(0.0, _by_words(given, accepted)) if _only_number(accepted) is False else 1.0
+    if wanted and _only_number(accepted):
+        return 0.0
+    return _by_words(given, accepted)
+
+
+def _only_number(text: str) -> bool:
+    return not content_words(CLAUSE.sub(" ", folded(text)))
+
+
+@lru_cache(maxsize=65_536)
+def _clauses(text: str) -> tuple[tuple[str, str, str], ...]:
+    found = []
+    for word, _sign, number, path in CLAUSE.findall(folded(text)):
+        found.append((CLAUSE_NAMES.get(word, word) or "section", number, path.replace(" ", "")))
+    return tuple(found)

@@ -1,0 +1,100 @@
+"""Arguments compared by what they mean: citations, case names, clauses, free text, plain values."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from toolsmith.grading.citations import authority_similarity, case_similarity, citation_similarity, clause_similarity
+from toolsmith.grading.settings import settings
+from toolsmith.grading.strict_values import same_value
+from toolsmith.grading.words import content_words, overlap
+
+
+class Arguments(NamedTuple):
+    """How the arguments of one call compare: score in [0,1], whether there is no error at all, and the error's code."""
+
+    score: float
+    exact: bool
+    reason: str
+
+
+def compare_arguments(
+    tool: str, given: dict[str, Any], accepted: dict[str, list[Any]], question: str | None
+) -> Arguments:
+    """Compare a call's arguments with the accepted ones.
+
+    The score is the mean over the parameters that have a value; a source that should be absent and isn't (or the
+    other way round, or an argument that nobody asked for) multiplies it by `argument_error`, so that getting only
+    the absences right earns nothing.
+    """
+    kinds = settings().kinds.get(tool, {})
+    total, count, errors = 0.0, 0, 0
+    exact, reason = True, "ok"
+    for name, values in accepted.items():
+        if name not in given:
+            right, similarity, problem = "" in values, 0.0, "missing_argument"
+            substantive = not right and not _may_be_absent(values)
+        else:
+            value = given[name]
+            substantive = not _may_be_absent(values) or (value is not None and len(values) > 1)
+            similarity = _best(kinds.get(name, "value"), value, values, question)
+            right, problem = similarity == 1.0, "wrong_argument"
+        if substantive:
+            total += similarity
+            count += 1
+        elif not right:
+            errors += 1
+        if not right and exact:
+            exact, reason = False, problem
+    if unknown := given.keys() - accepted.keys():
+        errors += len(unknown)
+        exact, reason = False, reason if reason != "ok" else "unknown_argument"
+    score = total / count if count else 1.0
+    return Arguments(score * settings().argument_error**errors, exact, reason)
+
+
+def _may_be_absent(values: list[Any]) -> bool:
+    return None in values or "" in values
+
+
+def _best(kind: str, value: Any, values: list[Any], question: str | None) -> float:
+    """The similarity to the accepted value that is nearest."""
+    best = 0.0
+    compare = KINDS.get(kind)
+    for accepted in values:
+        if accepted is None:
+            similarity = 1.0 if value is None else 0.0
+        elif compare is not None and isinstance(value, str) and isinstance(accepted, str):
+            similarity = compare(value, accepted) if accepted and value else 0.0
+        else:
+            similarity = 1.0 if same_value(value, accepted) else 0.0
+        best = max(best, similarity)
+    if 0.0 < best < 1.0 and isinstance(value, str) and _repeats(value, values, question):
+        return 0.0
+    return best
+
+
+def _repeats(value: str, values: list[Any], question: str | None) -> bool:
+    """Whether an argument only repeats the question, or is so much longer than what is accepted that it may."""
+    words = content_words(value)
+    if question is not None and words == content_words(question):
+        return True
+    longest = max((len(content_words(item)) for item in values if isinstance(item, str)), default=0)
+    return len(words) > settings().copied_length * longest + 2
+
+
+def words_similarity(given: str, accepted: str) -> float:
+    """Free text by its content words: 1.0 for the same words, at most `text_ceiling` otherwise, 0 below the floor."""
+    table = settings()
+    similarity = overlap(given, accepted)
+    if similarity == 1.0:
+        return 1.0
+    return 0.0 if similarity < table.text_floor else similarity * table.text_ceiling
+
+
+KINDS: dict[str, Callable[[str, str], float]] = {
+    "words": words_similarity,
+    "citation": citation_similarity,
+    "authority": authority_similarity,
+    "case": case_similarity,
+    "clause": clause_similarity,
+}

@@ -1,0 +1,212 @@
+"""The shapes in which decoded JSON can hold calls.
+
+Sources: Converse `toolUse` blocks (Amazon Bedrock API reference, ToolUseBlock), OpenAI `tool_calls` (chat completion
+message), the published sample's `Query analysis` object, BFCL's `{function: arguments}`.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from toolsmith.grading.strict_json import BrokenJson, decode
+
+ARGUMENT_KEYS = ("arguments", "parameters", "input", "args", "Parameters")
+PLAN_KEYS = frozenset(("category", "calls"))
+SAMPLE_NULLS = frozenset(("", "n/a", "na", "none", "null"))
+
+
+class Malformed(ValueError):
+    """JSON that sets out to be a plan and isn't one."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Call(NamedTuple):
+    """One tool call: the tool's name and its arguments by name."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+class Plan(NamedTuple):
+    """What one JSON value says. `bare`: a single call without a plan around it; `text`: an answer still to be read;
+    `more`: it holds keys that a plan doesn't have.
+    """
+
+    calls: tuple[Call, ...]
+    category: str | None
+    bare: bool = False
+    more: bool = False
+    text: str | None = None
+
+
+def read_plan(value: Any, whole: bool = True) -> Plan | None:
+    """The plan that a JSON value holds, or None when it holds none.
+
+    whole: the value is the complete answer, so that an empty list is an explicit "no call".
+    Raises Malformed when the value has a plan's keys and not its form.
+    """
+    if isinstance(value, dict):
+        return _read_object(value)
+    if isinstance(value, list):
+        return _read_list(value, whole)
+    if isinstance(value, str) and whole:
+        return Plan((), None, text=value)
+    return None
+
+
+def _read_object(value: dict[str, Any]) -> Plan | None:
+    if "calls" in value:
+        return Plan(_calls(value["calls"]), _category(value.get("category")), more=not value.keys() <= PLAN_KEYS)
+    for key, read in OBJECT_SHAPES.items():
+        if key in value:
+            return read(value)
+    call = read_call(value)
+    return None if call is None else Plan((call,), None, bare=True)
+
+
+def _read_list(value: list[Any], whole: bool) -> Plan | None:
+    if not value:
+        return Plan((), None) if whole else None
+    if not all(isinstance(item, dict) for item in value):
+        return None
+    calls = [read_call(item) for item in value]
+    if all(call is not None for call in calls):
+        return Plan(tuple(call for call in calls if call is not None), None)
+    if any("type" in item or "text" in item or "reasoningContent" in item for item in value):
+        return _read_blocks(value)
+    if len(value) == 1:
+        return _read_object(value[0])
+    if any(call is not None for call in calls):
+        raise Malformed("invalid_call")
+    return None
+
+
+def _read_blocks(blocks: list[Any]) -> Plan | None:
+    """Content blocks of a message: calls where there are any, else the text."""
+    calls, texts = [], []
+    for block in blocks:
+        call = read_call(block) if isinstance(block, dict) else None
+        if call is not None:
+            calls.append(call)
+        elif isinstance(block, dict) and isinstance(block.get("text"), str) and block.get("type") != "reasoning":
+            texts.append(block["text"])
+    if calls:
+        return Plan(tuple(calls), None)
+    return Plan((), None, text="\n".join(texts)) if texts else None
+
+
+def _read_message(value: dict[str, Any]) -> Plan | None:
+    calls = value.get("tool_calls")
+    if calls:
+        return Plan(_calls(calls), _category(value.get("category")))
+    content = value.get("content")
+    if isinstance(content, str):
+        return Plan((), None, text=content)
+    if isinstance(content, list) and content:
+        return _read_blocks(content)
+    return Plan((), None) if calls == [] and not content else None
+
+
+def _read_sample(value: dict[str, Any]) -> Plan:
+    kind = value.get("Type")
+    calls = _calls(value["Tools"])
+    nulled = tuple(Call(name, {key: sample_value(item) for key, item in given.items()}) for name, given in calls)
+    return Plan(nulled, _category(kind[0] if isinstance(kind, list) and len(kind) == 1 else kind))
+
+
+def sample_value(value: Any) -> Any:
+    """The sample's format has no null: an absent source is written "N/A", "None" or ""."""
+    return None if isinstance(value, str) and value.strip().lower() in SAMPLE_NULLS else value
+
+
+def _read_analysis(value: dict[str, Any]) -> Plan | None:
+    inner = value["Query analysis"]
+    if isinstance(inner, dict) and "Tools" in inner:
+        return _read_sample(inner)
+    raise Malformed("invalid_plan")
+
+
+def _read_documented(value: dict[str, Any]) -> Plan:
+    call = _make_call(value["tool_called"], value.get("tool_parameters", {}))
+    return Plan((call,), _category(value.get("category")))
+
+
+def _read_response(value: dict[str, Any]) -> Plan | None:
+    inner = value["output"]
+    message = inner.get("message") if isinstance(inner, dict) else None
+    return _read_object(message) if isinstance(message, dict) else None
+
+
+OBJECT_SHAPES: dict[str, Callable[[dict[str, Any]], Plan | None]] = {
+    "Query analysis": _read_analysis,
+    "Tools": _read_sample,
+    "tool_calls": _read_message,
+    "content": _read_message,
+    "tool_called": _read_documented,
+    "output": _read_response,
+}
+
+
+NOT_TOOLS = frozenset((*OBJECT_SHAPES, "text", "type", "reasoningContent", "message"))
+
+
+def _calls(value: Any) -> tuple[Call, ...]:
+    if not isinstance(value, list):
+        raise Malformed("invalid_plan")
+    calls = []
+    for item in value:
+        call = read_call(item, listed=True) if isinstance(item, dict) else None
+        if call is None:
+            raise Malformed("invalid_call")
+        calls.append(call)
+    return tuple(calls)
+
+
+def _category(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def read_call(value: dict[str, Any], listed: bool = False) -> Call | None:
+    """One call in any of its shapes; None when the object is something else.
+
+    listed: the object stands in a list of calls, so a missing argument object means no arguments.
+    """
+    for wrapper in ("toolUse", "function"):
+        inner = value.get(wrapper)
+        if isinstance(inner, dict):
+            return read_call(inner, listed=True)
+    name = value.get("name", value.get("Tool"))
+    if isinstance(name, str):
+        for key in ARGUMENT_KEYS:
+            if key in value:
+                return _make_call(name, value[key])
+        return Call(name, {}) if listed and len(value) == 1 else None
+    if len(value) == 1:
+        return _compact_call(value)
+    return None
+
+
+def _compact_call(value: dict[str, Any]) -> Call | None:
+    (name, given), *_ = value.items()
+    if name in NOT_TOOLS:
+        return None
+    if isinstance(given, str) and given.lstrip()[:1] == "{":
+        return _make_call(name, given)
+    if isinstance(given, dict) and not given.keys() & {"calls", "Tools", "tool_calls"}:
+        return Call(name, given)
+    return None
+
+
+def _make_call(name: Any, given: Any) -> Call:
+    if isinstance(given, str):
+        try:
+            given = decode(given) if given.strip() else {}
+        except BrokenJson as problem:
+            raise Malformed(problem.reason) from None
+    if given is None:
+        given = {}
+    if not isinstance(name, str) or not isinstance(given, dict):
+        raise Malformed("invalid_call")
+    return Call(name, given)

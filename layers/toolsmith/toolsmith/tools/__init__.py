@@ -3,7 +3,7 @@
 from toolsmith.tools.binding import binding_errors
 from toolsmith.tools.canon import Canon, Citation, base, same_law
 from toolsmith.tools.cases import case_key, find_cases, read_case, same_case
-from toolsmith.tools.index import CorpusIndex, Hit
+from toolsmith.tools.index import CorpusIndex, Hit, Index, LayeredIndex
 from toolsmith.tools.run import RESOLVED, resolve_case, resolve_clause, resolve_law, run_call
 
 __all__ = [
@@ -12,6 +12,8 @@ __all__ = [
     "Citation",
     "CorpusIndex",
     "Hit",
+    "Index",
+    "LayeredIndex",
     "base",
     "binding_errors",
     "case_key",

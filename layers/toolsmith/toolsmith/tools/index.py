@@ -132,6 +132,16 @@ class CorpusIndex:
         """The names of the stored opinions, in order of the alphabet."""
         return [row[0] for row in self._db.execute("SELECT DISTINCT name FROM cases WHERE own ORDER BY name")]
 
+    def related_opinions(self, text: str, limit: int = 2) -> list[str]:
+        """Names of the stored opinions that share most of the long words of `text`, best first."""
+        long = sorted({word for word in words(text) if len(word) > 7 and word.isalpha()}, key=lambda w: (-len(w), w))
+        hits = self._match(" OR ".join(f'"{w}"' for w in long[:24]), "opinion", limit * 6) if long else []
+        names = [
+            self._db.execute("SELECT name FROM cases WHERE own AND chunk = ? LIMIT 1", (hit.chunk,)).fetchone()
+            for hit in hits
+        ]
+        return list(dict.fromkeys(name[0] for name in names if name))[:limit]
+
     def search(self, query: str, source: str | None = None, limit: int = 5) -> list[Hit]:
         """The best chunks that hold every telling word of `query`, or else most of them (BM25 order)."""
         telling = [word for word in dict.fromkeys(words(query)) if word not in STOP]
@@ -195,6 +205,36 @@ class CorpusIndex:
         return [Hit(*row) for row in rows]
 
 
+class LayeredIndex:
+    """Several indexes read as one; the first that holds something is listed first."""
+
+    def __init__(self, *layers: CorpusIndex) -> None:
+        self.layers = layers
+        self.canon = layers[0].canon
+
+    def sections(self, canonical: str) -> list[Hit]:
+        return [hit for layer in self.layers for hit in layer.sections(canonical)]
+
+    def citing(self, canonical: str) -> list[Hit]:
+        return [hit for layer in self.layers for hit in layer.citing(canonical)]
+
+    def opinions(self, name: str) -> tuple[list[Hit], list[Hit]]:
+        pairs = [layer.opinions(name) for layer in self.layers]
+        return [hit for own, _ in pairs for hit in own], [hit for _, cited in pairs for hit in cited]
+
+    def search(self, query: str, source: str | None = None, limit: int = 5) -> list[Hit]:
+        return [hit for layer in self.layers for hit in layer.search(query, source, limit)][:limit]
+
+    def locate(self, quote: str, limit: int = 3) -> list[tuple[Hit, int, int]]:
+        return [hit for layer in self.layers for hit in layer.locate(quote, limit)][:limit]
+
+    def clause(self, reference: str, limit: int = 3) -> list[Hit]:
+        return [hit for layer in self.layers for hit in layer.clause(reference, limit)][:limit]
+
+
+Index = CorpusIndex | LayeredIndex
+
+
 def _checked(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
     missing = {"id", "document", "text", "source"} - chunk.keys()
     if missing:
@@ -242,10 +282,12 @@ def own_case(chunk: Mapping[str, Any]) -> str | None:
 
 
 def sections_of(chunk: Mapping[str, Any], canon: Canon) -> list[str]:
-    """Canonical citations of the sections whose text a regulation's chunk holds."""
+    """Canonical citations whose own text a chunk holds: a regulation's sections, an opinion's reporter citations."""
+    facts = chunk.get("facts") or {}
+    if chunk["source"] == "opinion":
+        return list(dict.fromkeys(c for text in facts.get("citations", []) if (c := canon.canonical(text))))
     if chunk["source"] != "regulation":
         return []
-    facts = chunk.get("facts") or {}
     title = str(facts.get("title") or "17")
     label = str(chunk.get("section") or "")
     found = [c.canonical for c in canon.find(label, title) if c.kind in {"cfr", "usc"}]
@@ -253,6 +295,6 @@ def sections_of(chunk: Mapping[str, Any], canon: Canon) -> list[str]:
     if not found and part and (bare := re.match(rf"(?:§\s*)?{re.escape(part)}\.([0-9][\w-]*)", label)):
         found.append(f"{title} CFR {part}.{bare[1]}")
     found += [f"{title} CFR {m['part']}.{m['section']}" for m in HEADING.finditer(chunk["text"])]
-    if section := facts.get("cfr_section"):
-        found.append(f"{title} CFR {str(section).lstrip('§ ')}")
+    if re.fullmatch(r"\d+\.\d[\w-]*", number := str(facts.get("section") or "")):
+        found.append(f"{title} CFR {number}")
     return list(dict.fromkeys(found))

@@ -12,7 +12,7 @@ from typing import Any
 from toolsmith.catalog import Catalog, load_catalog
 from toolsmith.tools.binding import binding_errors
 from toolsmith.tools.cases import find_cases, read_case, same_case
-from toolsmith.tools.index import CorpusIndex, Hit
+from toolsmith.tools.index import Hit, Index
 
 RESOLVED = frozenset({"found", "cited", "known"})
 
@@ -22,7 +22,7 @@ def _default_catalog() -> Catalog:
     return load_catalog()
 
 
-def run_call(call: Mapping[str, Any], index: CorpusIndex, catalog: Catalog | None = None) -> dict[str, Any]:
+def run_call(call: Mapping[str, Any], index: Index, catalog: Catalog | None = None) -> dict[str, Any]:
     """Run one call; never raises for what the call says.
 
     A call that does not bind comes back with status "invalid" and its "errors".
@@ -37,7 +37,7 @@ def run_call(call: Mapping[str, Any], index: CorpusIndex, catalog: Catalog | Non
     return {"tool": call["name"], "ok": result["status"] in RESOLVED, **result}
 
 
-def resolve_law(citation: str, index: CorpusIndex) -> dict[str, Any]:
+def resolve_law(citation: str, index: Index) -> dict[str, Any]:
     """A rule or statute: {"status", "citation" (canonical or None), "sections"}."""
     canonical = index.canon.canonical(citation)
     if canonical is None:
@@ -46,7 +46,7 @@ def resolve_law(citation: str, index: CorpusIndex) -> dict[str, Any]:
     return {"status": _law_status(canonical, stored, index), "citation": canonical, "sections": _brief(stored)}
 
 
-def resolve_case(name: str, index: CorpusIndex) -> dict[str, Any]:
+def resolve_case(name: str, index: Index) -> dict[str, Any]:
     """A named case: {"status", "case", "opinions"} (its own opinion first, else the opinions that name it)."""
     own, cited = index.opinions(name)
     if own or cited:
@@ -54,13 +54,13 @@ def resolve_case(name: str, index: CorpusIndex) -> dict[str, Any]:
     return {"status": "known" if known_case(name, index) else "unknown", "case": name, "opinions": []}
 
 
-def known_case(name: str, index: CorpusIndex) -> str | None:
+def known_case(name: str, index: Index) -> str | None:
     """The reporter citation that the recipe's tables give for this case, or None."""
     rows = index.canon.tables["known"]["cases"]
     return next((row["cite"] for row in rows if same_case(row["say"], name)), None)
 
 
-def resolve_clause(reference: str, index: CorpusIndex) -> dict[str, Any]:
+def resolve_clause(reference: str, index: Index) -> dict[str, Any]:
     """A clause by its words or by its place: {"status", "spans": [{chunk, document, section, start, end}]}."""
     spans = [
         {"chunk": hit.chunk, "document": hit.document, "section": hit.section, "start": start, "end": end}
@@ -73,7 +73,7 @@ def resolve_clause(reference: str, index: CorpusIndex) -> dict[str, Any]:
     return {"status": "found" if spans else "unknown", "spans": spans}
 
 
-def _law_status(canonical: str, stored: list[Hit], index: CorpusIndex) -> str:
+def _law_status(canonical: str, stored: list[Hit], index: Index) -> str:
     if stored:
         return "found"
     if index.canon.absent(canonical):
@@ -87,11 +87,11 @@ def _brief(hits: list[Hit], limit: int = 3) -> list[dict[str, str]]:
     return [hit.brief() for hit in hits[:limit]]
 
 
-def _statute_retrieval(arguments: Mapping[str, Any], index: CorpusIndex) -> dict[str, Any]:
+def _statute_retrieval(arguments: Mapping[str, Any], index: Index) -> dict[str, Any]:
     return resolve_law(arguments["regulation"], index)
 
 
-def _case_law_search(arguments: Mapping[str, Any], index: CorpusIndex) -> dict[str, Any]:
+def _case_law_search(arguments: Mapping[str, Any], index: Index) -> dict[str, Any]:
     query = arguments["query"]
     if name := read_case(query):
         return resolve_case(name, index)
@@ -101,9 +101,9 @@ def _case_law_search(arguments: Mapping[str, Any], index: CorpusIndex) -> dict[s
     return {"status": "found" if hits else "unknown", "case": None, "opinions": _brief(hits)}
 
 
-def _compliance_checker(arguments: Mapping[str, Any], index: CorpusIndex) -> dict[str, Any]:
+def _compliance_checker(arguments: Mapping[str, Any], index: Index) -> dict[str, Any]:
     """Locates every source that is named; the weakest of them decides the status."""
-    resolvers: dict[str, Callable[[str, CorpusIndex], dict[str, Any]]] = {
+    resolvers: dict[str, Callable[[str, Index], dict[str, Any]]] = {
         "edgar_check": resolve_clause,
         "regulation": resolve_law,
         "case_interpretation_check": resolve_case,
@@ -116,7 +116,7 @@ def _compliance_checker(arguments: Mapping[str, Any], index: CorpusIndex) -> dic
     return {"status": weakest, "sources": sources}
 
 
-def _citation_validator(arguments: Mapping[str, Any], index: CorpusIndex) -> dict[str, Any]:
+def _citation_validator(arguments: Mapping[str, Any], index: Index) -> dict[str, Any]:
     """`exists` is True, False, or None when neither the corpus nor the tables can tell."""
     query = arguments["query"]
     canonical, name = index.canon.canonical(query), read_case(query)
@@ -134,7 +134,7 @@ def _citation_validator(arguments: Mapping[str, Any], index: CorpusIndex) -> dic
     return {**verdict, "exists": exists}
 
 
-RUNNERS: dict[str, Callable[[Mapping[str, Any], CorpusIndex], dict[str, Any]]] = {
+RUNNERS: dict[str, Callable[[Mapping[str, Any], Index], dict[str, Any]]] = {
     "statute_retrieval": _statute_retrieval,
     "case_law_search": _case_law_search,
     "compliance_checker": _compliance_checker,

@@ -19,9 +19,7 @@ def job_usd(instance_type: str, count: int, seconds: float, table: Mapping[str, 
 
 def tokens_usd(model: str, input_tokens: int, output_tokens: int, table: Mapping[str, Any]) -> float:
     """USD of teacher tokens."""
-    price = next(
-        (p for name, p in table["million_tokens"].items() if name in model), {"input": 0.0, "output": 0.0}
-    )
+    price = next((p for name, p in table["million_tokens"].items() if name in model), {"input": 0.0, "output": 0.0})
     return (input_tokens * price["input"] + output_tokens * price["output"]) / 1_000_000
 
 

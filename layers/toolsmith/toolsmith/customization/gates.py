@@ -38,12 +38,8 @@ def judge(
     difference = paired(measures[candidate], measures[rival])
     passed = difference.low > margin
     verb = "is better than" if passed else "is not shown to be better than"
-    points = (
-        f"{100 * difference.mean:+.1f} points [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
-    )
-    return GateVerdict(
-        gate, candidate, rival, passed, difference, margin, f"{candidate} {verb} {rival}: {points}"
-    )
+    points = f"{100 * difference.mean:+.1f} points [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
+    return GateVerdict(gate, candidate, rival, passed, difference, margin, f"{candidate} {verb} {rival}: {points}")
 
 
 def best_of(after_sft: GateVerdict, after_rft: GateVerdict | None) -> str | None:

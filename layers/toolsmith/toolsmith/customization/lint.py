@@ -31,9 +31,7 @@ class Finding:
         return f"{self.key}: {self.problem}; {self.fix}"
 
 
-def lint(
-    recipe: dict[str, Any], stage: str, *, instance_count: int, rows: int | None = None
-) -> list[Finding]:
+def lint(recipe: dict[str, Any], stage: str, *, instance_count: int, rows: int | None = None) -> list[Finding]:
     """All findings of a rendered recipe; an empty list means it may run."""
     checks = (
         _unresolved(recipe),
@@ -72,9 +70,7 @@ def _walk(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 def _unresolved(recipe: dict[str, Any]) -> Iterator[Finding]:
     for key, value in _walk(recipe):
         if isinstance(value, str) and _UNRESOLVED.search(value):
-            yield Finding(
-                key, f"still holds {value!r}", "write the value itself: the container does not interpolate"
-            )
+            yield Finding(key, f"still holds {value!r}", "write the value itself: the container does not interpolate")
 
 
 def _technique(recipe: dict[str, Any], stage: str) -> Iterator[Finding]:
@@ -100,9 +96,7 @@ def _steps(recipe: dict[str, Any]) -> Iterator[Finding]:
         if most is None:
             continue
         if not isinstance(most, int) or most < 1:
-            yield Finding(
-                f"{block}.max_steps", f"{most!r} is no positive integer", "write the number of steps"
-            )
+            yield Finding(f"{block}.max_steps", f"{most!r} is no positive integer", "write the number of steps")
         elif isinstance(save, int) and save > most:
             yield Finding(
                 f"{block}.save_steps",

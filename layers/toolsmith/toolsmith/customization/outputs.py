@@ -1,5 +1,6 @@
 """What a finished job left behind: manifest, step-wise metrics, evaluation answers; and why one failed."""
 
+import ast
 import csv
 import io
 import json
@@ -112,8 +113,13 @@ _CAPACITY = (
 
 
 def classify_failure(reason: str) -> str:
-    """The class of a FailureReason: "capacity", "diverged", "stopped", "spot", "validation" or "algorithm"."""
+    """The class of a failed or refused job.
+
+    "exists" (the name is taken), "capacity", "diverged", "stopped", "spot", "validation" or "algorithm".
+    """
     text = reason.lower()
+    if "resourceinuse" in text or "already exists" in text or "must be unique within" in text:
+        return "exists"
     if any(word in text for word in _CAPACITY):
         return "capacity"
     if "nan" in text.replace(",", " ").replace(":", " ").split() or "diverge" in text:
@@ -131,8 +137,6 @@ def inference_text(value: str) -> str:
     """The answer in an inference_output row, which holds the string form of a list of one text."""
     if value.startswith("[") and value.endswith("]"):
         try:
-            import ast
-
             found = ast.literal_eval(value)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             return value

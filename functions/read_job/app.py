@@ -1,0 +1,18 @@
+"""Reads what a completed job left, or says of which class a failure is."""
+
+from typing import Any
+
+from toolsmith.aws import wiring
+from toolsmith.aws.handler import handler
+from toolsmith.customization import load_profile
+from toolsmith.pipeline import training
+
+
+@handler
+def app(event: dict[str, Any]) -> dict[str, Any]:
+    """{"run", "stage", "arm", "job", "seconds"} -> checkpoint or scores; {"cause"} -> {"class", "reason"}."""
+    if "cause" in event:
+        return training.explain(event["cause"])
+    profile = load_profile(wiring.setting("STUDENT"))
+    seconds = float(event["seconds"])
+    return training.read(wiring.work(), profile, event["run"], event["stage"], event["arm"], event["job"], seconds)

@@ -1,0 +1,13 @@
+"""Writes what became of every chunk of a document and checks that the counts balance."""
+
+from typing import Any
+
+from toolsmith.aws import wiring
+from toolsmith.aws.handler import handler
+from toolsmith.pipeline import ingest
+
+
+@handler
+def app(event: dict[str, Any]) -> dict[str, Any]:
+    """{"document"} -> its counts."""
+    return ingest.settle(wiring.work(), wiring.ledger(), event["document"])

@@ -1,0 +1,78 @@
+"""One S3 bucket as a store of bytes, JSON and JSON lines."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from toolsmith.errors import DocumentRejected
+
+_ABSENT = {"NoSuchKey", "404", "NotFound", "NoSuchVersion"}
+
+
+class Store:
+    """Reads and writes objects of one bucket. A missing key raises KeyError with the key."""
+
+    def __init__(self, s3: Any, bucket: str) -> None:
+        self._s3 = s3
+        self.bucket = bucket
+
+    def uri(self, key: str) -> str:
+        return f"s3://{self.bucket}/{key}"
+
+    def read(self, key: str, version: str | None = None, limit: int | None = None) -> bytes:
+        """The object's bytes. Raises KeyError, or DocumentRejected("too_large") above `limit` bytes."""
+        wanted = {"VersionId": version} if version else {}
+        try:
+            found = self._s3.get_object(Bucket=self.bucket, Key=key, **wanted)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _ABSENT:
+                raise KeyError(key) from error
+            raise
+        if limit is not None and found["ContentLength"] > limit:
+            raise DocumentRejected("too_large", f"{key} has {found['ContentLength']} bytes, more than {limit}")
+        return found["Body"].read()
+
+    def write(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
+        self._s3.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type)
+
+    def read_json(self, key: str) -> Any:
+        return json.loads(self.read(key))
+
+    def write_json(self, key: str, value: Any) -> None:
+        self.write(key, json.dumps(value, ensure_ascii=False, sort_keys=True).encode(), "application/json")
+
+    def read_lines(self, key: str) -> list[Any]:
+        """The values of a JSON-lines object."""
+        return [json.loads(line) for line in self.read(key).splitlines() if line]
+
+    def write_lines(self, key: str, rows: Iterable[Any]) -> None:
+        body = "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows)
+        self.write(key, body.encode(), "application/x-ndjson")
+
+    def exists(self, key: str) -> bool:
+        try:
+            self._s3.head_object(Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _ABSENT:
+                return False
+            raise
+        return True
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Keys below a prefix, in order."""
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+            yield from (entry["Key"] for entry in page.get("Contents", []))
+
+    def move(self, key: str, target: str) -> None:
+        """Copy, then delete; the bucket's versioning keeps the original version."""
+        source = {"Bucket": self.bucket, "Key": key}
+        self._s3.copy_object(Bucket=self.bucket, Key=target, CopySource=source)
+        self._s3.delete_object(Bucket=self.bucket, Key=key)
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """("bucket", "key") of an s3:// URI."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key

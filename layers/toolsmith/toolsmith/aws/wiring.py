@@ -1,0 +1,59 @@
+"""What a function is wired with: read from its environment on first use, kept for the life of the sandbox."""
+
+import os
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from toolsmith.aws.ledger import Ledger
+from toolsmith.aws.machines import Machine
+from toolsmith.aws.store import Store
+from toolsmith.aws.teacher import BedrockTeacher
+
+
+def setting(name: str) -> str:
+    """An environment variable of the function. Raises KeyError naming it where the template forgot it."""
+    return os.environ[name]
+
+
+def number(name: str) -> int:
+    return int(setting(name))
+
+
+@cache
+def client(service: str) -> Any:
+    return boto3.client(service, config=Config(retries={"mode": "standard", "total_max_attempts": 4}))
+
+
+@cache
+def intake() -> Store:
+    return Store(client("s3"), setting("INTAKE_BUCKET"))
+
+
+@cache
+def work() -> Store:
+    return Store(client("s3"), setting("WORK_BUCKET"))
+
+
+@cache
+def ledger() -> Ledger:
+    return Ledger(boto3.resource("dynamodb").Table(setting("LEDGER_TABLE")))
+
+
+@cache
+def machine(name: str) -> Machine:
+    """The state machine whose ARN stands in <NAME>_MACHINE."""
+    return Machine(client("stepfunctions"), setting(f"{name.upper()}_MACHINE"))
+
+
+@cache
+def bedrock_runtime(read_timeout: int) -> Any:
+    retries = {"mode": "standard", "total_max_attempts": 3}
+    return boto3.client("bedrock-runtime", config=Config(retries=retries, read_timeout=read_timeout))
+
+
+@cache
+def teacher() -> BedrockTeacher:
+    return BedrockTeacher(bedrock_runtime(120), setting("TEACHER"), work())

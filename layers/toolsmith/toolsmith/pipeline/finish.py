@@ -1,0 +1,96 @@
+"""The use cases after the last gate: smoke-test the deployed model, write the report."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from toolsmith import datasets, grading, reporting
+from toolsmith.catalog import Catalog, student_system_prompt, tool_config
+from toolsmith.errors import SmokeTestFailed
+from toolsmith.pipeline.ports import Ledger, Store
+from toolsmith.pipeline.training import score_row, summary
+
+
+def _say(runtime: Any, model: str, system: str | None, text: str, tools: Mapping[str, Any] | None = None) -> str:
+    body: dict[str, Any] = {
+        "modelId": model,
+        "messages": [{"role": "user", "content": [{"text": text}]}],
+        "inferenceConfig": {"maxTokens": 512, "temperature": 0},
+    }
+    if system:
+        body["system"] = [{"text": system}]
+    if tools:
+        body["toolConfig"] = tools
+    blocks = runtime.converse(**body)["output"]["message"]["content"]
+    return "".join(block.get("text", "") for block in blocks)
+
+
+def smoke(runtime: Any, work: Store, catalog: Catalog, run: str, deployment: str) -> dict[str, Any]:
+    """Ask the deployed model "hi" and one question of the validation split.
+
+    Returns {"hi", "question", "answer", "category"}. Raises SmokeTestFailed when it says nothing, or answers the question
+    with something that is no plan over known tools.
+    """
+    hi = _say(runtime, deployment, None, "hi")
+    if not hi.strip():
+        raise SmokeTestFailed(f'{deployment} answered "hi" with nothing')
+    prefix = work.read_json(f"runs/{run}/dataset.json")["prefix"]
+    row = work.read_lines(f"{prefix}/sft/validation.jsonl")[0]
+    question = row["messages"][0]["content"][0]["text"]
+    answer = _say(runtime, deployment, student_system_prompt(catalog), question, tool_config(catalog))
+    parsed = grading.parse_answer(answer)
+    names = [call["name"] for call in parsed.calls or ()]
+    if not names or set(names) - set(catalog.tools):
+        raise SmokeTestFailed(
+            f"{deployment} answered {question!r} with no usable plan ({parsed.reason}): {answer[:300]!r}"
+        )
+    return {"hi": hi[:200], "question": question, "answer": answer, "category": parsed.category}
+
+
+def fixed_arms(train: list[dict[str, Any]], references: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Arms that need no model: the constant answer and its kin, scored on the run's own test questions."""
+    arms = {}
+    for name, answer in grading.arms([row["reference"] for row in train]).items():
+        rows = [score_row(row, answer(row["question"], row["reference"])) for row in references]
+        arms[name] = {"arm": name, **summary(rows)}
+    return arms
+
+
+def report(work: Store, ledger: Ledger, run: str, outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """Gather everything the run left, write report.html, report.json and model_card.md below runs/<run>/.
+
+    outcome: {"candidate", "model_arn", "deployment_arn", "smoke", "registered"}. Returns the keys and the verdict sentence.
+    """
+    prefix = work.read_json(f"runs/{run}/dataset.json")["prefix"]
+    references = work.read_lines(f"{prefix}/eval/references.jsonl")
+    train = [datasets.reference_row(row) for row in work.read_lines(f"{prefix}/rft/train.jsonl")]
+    plan = work.read_json(f"runs/{run}/plan.json")
+    facts = reporting.RunFacts(
+        run=run,
+        plan=plan,
+        dataset=work.read_json(f"{prefix}/manifest.json"),
+        measures={**_folder(work, f"runs/{run}/measures/"), **fixed_arms(train, references)},
+        jobs=_folder(work, f"runs/{run}/jobs/", depth=0),
+        gates=_folder(work, f"runs/{run}/gates/"),
+        attacks=work.read_json(f"runs/{run}/attacks.json"),
+        documents=[row for row in ledger.all("DOCUMENT") if row["id"] in set(plan["documents"])],
+        rejected=ledger.all("REJECTED"),
+        outcome=dict(outcome),
+    )
+    files = reporting.build(facts)
+    for name, data in files.items():
+        kind = "text/html; charset=utf-8" if name.endswith(".html") else "text/plain; charset=utf-8"
+        work.write(f"runs/{run}/{name}", data, "application/json" if name.endswith(".json") else kind)
+    ledger.update("RUN", run, {"status": "reported", "verdict": reporting.verdict(facts)})
+    return {
+        "report": f"runs/{run}/report.html",
+        "summary": f"runs/{run}/report.json",
+        "verdict": reporting.verdict(facts),
+    }
+
+
+def _folder(work: Store, prefix: str, depth: int | None = None) -> dict[str, Any]:
+    """The JSON files below a prefix by their stem; depth 0 leaves out those in folders below it."""
+    keys = [key for key in work.keys(prefix) if key.endswith(".json")]
+    if depth == 0:
+        keys = [key for key in keys if "/" not in key.removeprefix(prefix)]
+    return {key.rsplit("/", 1)[1].removesuffix(".json"): work.read_json(key) for key in keys}

@@ -1,0 +1,203 @@
+"""The use cases of the ingest machine: one dropped file becomes chunks, examples and a settled ledger row."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from toolsmith import documents, teaching, tools
+from toolsmith.catalog import Catalog
+from toolsmith.errors import DocumentRejected, LedgerUnbalanced
+from toolsmith.pipeline.ports import Ledger, Store, Teacher
+
+MAX_FILE_BYTES = 256 * 1024 * 1024
+OUTCOMES = ("kept", "repaired", "rejected", "failed", "empty")
+
+
+@dataclass(frozen=True)
+class Chunking:
+    """size and overlap in characters; batch: chunks that one teach call works through."""
+
+    size: int
+    overlap: int
+    batch: int
+
+
+def digest_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def parse(intake: Store, work: Store, ledger: Ledger, event: Mapping[str, Any], chunking: Chunking) -> dict[str, Any]:
+    """Parse and chunk one dropped file.
+
+    Returns {"document", "key", "held", "chunks", "batches": {"bucket", "key"}, "group", "kind", "set_aside"}; `held` says
+    that the same bytes were settled before. Raises DocumentRejected.
+    """
+    key = event["key"]
+    data = intake.read(key, event.get("version"), limit=MAX_FILE_BYTES)
+    digest = digest_of(data)
+    folder = f"documents/{digest}"
+    batches = {"bucket": work.bucket, "key": f"{folder}/batches.jsonl"}
+    row = ledger.get("DOCUMENT", digest)
+    if row and row["status"] == "settled":
+        return {
+            "document": digest,
+            "key": key,
+            "held": True,
+            "chunks": row["chunks"],
+            "batches": batches,
+            "group": row["group"],
+            "kind": row["source"],
+            "set_aside": row["set_aside"],
+        }
+    parsed = documents.parse(data, PurePosixPath(key).name)
+    chunks = documents.chunks_of(parsed, digest, chunking.size, chunking.overlap)
+    if not chunks:
+        raise DocumentRejected("no_text", f"{key} holds no sentence that could be asked about")
+    work.write_json(f"{folder}/parsed.json", parsed.to_json())
+    work.write_lines(f"{folder}/chunks.jsonl", chunks)
+    firsts = range(0, len(chunks), chunking.batch)
+    work.write_lines(
+        batches["key"],
+        [
+            {
+                "document": digest,
+                "first": first,
+                "last": min(first + chunking.batch, len(chunks)),
+                "failed_key": failed_key(digest, first),
+            }
+            for first in firsts
+        ],
+    )
+    facts = {
+        "status": "parsed",
+        "key": key,
+        "chunks": len(chunks),
+        "group": chunks[0]["group"],
+        "source": chunks[0]["source"],
+        "set_aside": len(parsed.set_aside),
+    }
+    if not ledger.register("DOCUMENT", digest, facts):
+        ledger.update("DOCUMENT", digest, facts)
+    return {
+        "document": digest,
+        "key": key,
+        "held": False,
+        "chunks": len(chunks),
+        "batches": batches,
+        "group": facts["group"],
+        "kind": facts["source"],
+        "set_aside": facts["set_aside"],
+    }
+
+
+def teach(work: Store, teacher: Teacher, catalog: Catalog, batch: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Teach the chunks of one batch and keep their outcomes; a batch that was taught before is only read.
+
+    batch: {"document", "first", "last"} (half-open, chunk numbers). Returns {"document", "first", "outcomes": {...}}.
+    Raises TeacherThrottled, TeacherTimeout, TeacherUnavailable.
+    """
+    digest, first = batch["document"], batch["first"]
+    key = outcome_key(digest, first)
+    if work.exists(key):
+        outcomes = work.read_lines(key)
+    else:
+        chunks = work.read_lines(f"documents/{digest}/chunks.jsonl")
+        index = tools.CorpusIndex.build(chunks)
+
+        def ask(prompt: teaching.Prompt) -> teaching.TeacherReply:
+            return teaching.reply_from(teacher.ask(prompt.system, prompt.user))
+
+        outcomes = [
+            teaching.teach_chunk(chunk, ask, catalog, index, seed, teacher=teacher.model_id).to_json()
+            for chunk in chunks[first : batch["last"]]
+        ]
+        work.write_lines(key, outcomes)
+    counts = Counter(outcome["status"] for outcome in outcomes)
+    return {"document": digest, "first": first, "outcomes": dict(counts)}
+
+
+def outcome_key(digest: str, first: int) -> str:
+    return f"teaching/{digest}/{first:06d}.jsonl"
+
+
+def failed_key(digest: str, first: int) -> str:
+    return f"teaching/{digest}/{first:06d}.failed.json"
+
+
+def settle(work: Store, ledger: Ledger, digest: str) -> dict[str, Any]:
+    """Write what became of every chunk and settle the document's row. Raises LedgerUnbalanced.
+
+    Returns {"document", "chunks", "kept", "repaired", "rejected", "failed", "empty", "examples", "reasons"}: the outcomes
+    count chunks; `examples` counts verified examples, `reasons` rejected candidates by reason code.
+    """
+    batches = work.read_lines(f"documents/{digest}/batches.jsonl")
+    chunks = [chunk["id"] for chunk in work.read_lines(f"documents/{digest}/chunks.jsonl")]
+    lines: list[dict[str, Any]] = []
+    totals: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for batch in batches:
+        for line, outcome in _batch_lines(work, digest, batch, chunks):
+            lines.append(line)
+            totals.update({name: outcome.get(name, 0) for name in ("calls", "input_tokens", "output_tokens")})
+            totals["examples"] += len(outcome.get("examples", []))
+            reasons.update(rejection["reason"] for rejection in outcome.get("rejections", []))
+    by_status = Counter(line["status"] for line in lines)
+    if [line["chunk"] for line in lines] != chunks or set(by_status) - set(OUTCOMES):
+        raise LedgerUnbalanced(f"document {digest}: {len(chunks)} chunks, but outcomes {dict(by_status)}")
+    work.write_lines(f"ledger/{digest}.jsonl", lines)
+    counts = {name: by_status.get(name, 0) for name in OUTCOMES}
+    row = {
+        "status": "settled",
+        "chunks": len(chunks),
+        **counts,
+        "examples": totals["examples"],
+        "reasons": dict(sorted(reasons.items())),
+        "teacher_calls": totals["calls"],
+        "input_tokens": totals["input_tokens"],
+        "output_tokens": totals["output_tokens"],
+    }
+    ledger.update("DOCUMENT", digest, row)
+    return {"document": digest, **{name: row[name] for name in ("chunks", *OUTCOMES, "examples", "reasons")}}
+
+
+def _batch_lines(work: Store, digest: str, batch: Mapping[str, Any], chunks: list[str]):
+    """Yield (ledger line, outcome) of each chunk of a batch; a batch without outcomes failed as a whole."""
+    first = batch["first"]
+    try:
+        outcomes = work.read_lines(outcome_key(digest, first))
+    except KeyError:
+        reason = _failure(work, digest, first)
+        outcomes = [{"chunk": chunk, "status": "failed", "detail": reason} for chunk in chunks[first : batch["last"]]]
+    for outcome in outcomes:
+        reasons = sorted({rejection["reason"] for rejection in outcome.get("rejections", [])})
+        line = {
+            "chunk": outcome["chunk"],
+            "status": outcome["status"],
+            "examples": len(outcome.get("examples", [])),
+            "reasons": reasons,
+            "detail": outcome.get("detail", ""),
+        }
+        yield line, outcome
+
+
+def _failure(work: Store, digest: str, first: int) -> str:
+    try:
+        found = work.read_json(failed_key(digest, first))
+    except KeyError:
+        return "no outcome was written"
+    return f"{found.get('Error', 'error')}: {str(found.get('Cause', ''))[:300]}"
+
+
+def set_aside(intake: Store, ledger: Ledger, event: Mapping[str, Any], reason: str, detail: str) -> dict[str, Any]:
+    """Move a file that cannot be used below rejected/, with a reason file beside it. Repeating changes nothing more."""
+    key = event["key"]
+    target = f"rejected/{key}"
+    if intake.exists(key):
+        intake.move(key, target)
+    note = {"key": key, "version": event.get("version"), "reason": reason, "detail": detail}
+    intake.write_json(f"{target}.reason.json", note)
+    ledger.register("REJECTED", hashlib.sha256(f"{key}\0{event.get('version')}".encode()).hexdigest()[:32], note)
+    return {"key": key, "reason": reason, "detail": detail[:500], "set_aside": target}

@@ -1,0 +1,176 @@
+"""The use cases around one training or evaluation job: prepare it, read what it left, judge the gate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from toolsmith import grading
+from toolsmith.customization import Job, Prepared, Profile, cost, gates, outputs, statistics
+from toolsmith.customization import prepare as prepare_request
+from toolsmith.errors import ArtefactMissing
+from toolsmith.pipeline.ports import Store
+
+TRAINS_ON = {"sft": "sft/train.jsonl", "more_sft": "sft/train.jsonl", "rft": "rft/train.jsonl"}
+VALIDATES_ON = {"sft": "sft/validation.jsonl", "more_sft": "sft/validation.jsonl"}
+STARTS_FROM = {"rft": "sft", "more_sft": "sft"}
+
+
+@dataclass(frozen=True)
+class TrainingPlace:
+    """Where jobs run: role, region, the reward and metrics functions, the key of outputs."""
+
+    role_arn: str
+    region: str
+    reward_lambda_arn: str
+    metrics_lambda_arn: str
+    kms_key: str | None
+
+
+def evaluation_file(arm: str) -> str:
+    """The questions of an arm: `base_tools` gets the full tool specifications, every other arm the student's prompt."""
+    return f"{'eval_tools' if arm == 'base_tools' else 'eval'}/gen_qa.jsonl"
+
+
+def _checkpoint(work: Store, run: str, stage: str, arm: str) -> str | None:
+    source = STARTS_FROM.get(stage) if stage != "evaluate" else arm
+    if source is None or source.startswith("base"):
+        return None
+    return work.read_json(f"runs/{run}/jobs/{source}.json")["checkpoint"]
+
+
+def prepare(
+    work: Store,
+    profile: Profile,
+    place: TrainingPlace,
+    run: str,
+    stage: str,
+    arm: str,
+    attempt: int,
+    *,
+    checkpoint: str | None = None,
+    upload: bool = True,
+) -> Prepared:
+    """The request of one job of a run; its recipe is uploaded first. Raises RecipeInvalid, InvalidInput."""
+    plan, dataset = work.read_json(f"runs/{run}/plan.json"), work.read_json(f"runs/{run}/dataset.json")
+    data = work.uri(dataset["prefix"])
+    file = evaluation_file(arm) if stage == "evaluate" else TRAINS_ON[stage]
+    validation = f"{data}/{VALIDATES_ON[stage]}" if stage in VALIDATES_ON else None
+    recipe_key = f"runs/{run}/jobs/{stage}-{arm}-{attempt}/recipe.yaml"
+    trained = stage != "sft" and checkpoint is None
+    job = Job(
+        run=run,
+        stage=stage,
+        arm=arm,
+        attempt=attempt,
+        seed=plan["seed"],
+        train_uri=f"{data}/{file}",
+        validation_uri=validation,
+        output_uri=work.uri(f"runs/{run}/output"),
+        recipe_uri=work.uri(recipe_key),
+        role_arn=place.role_arn,
+        region=place.region,
+        kms_key=place.kms_key,
+        checkpoint=_checkpoint(work, run, stage, arm) if trained else (checkpoint if stage in STARTS_FROM else None),
+        reward_lambda_arn=place.reward_lambda_arn,
+        metrics_lambda_arn=place.metrics_lambda_arn,
+        rows=dataset["rows"].get(file),
+        tags={"toolsmith:run": run, "toolsmith:stage": stage},
+    )
+    prepared = prepare_request(profile, job)
+    if upload:
+        work.write(recipe_key, prepared.recipe_yaml.encode(), "application/yaml")
+    return prepared
+
+
+def _archive(work: Store, run: str, job: str) -> bytes:
+    key = f"runs/{run}/output/{job}/output/output.tar.gz"
+    try:
+        return work.read(key)
+    except KeyError:
+        raise ArtefactMissing(f"job {job} says Completed but left no {key}") from None
+
+
+def read(work: Store, profile: Profile, run: str, stage: str, arm: str, job: str, seconds: float) -> dict[str, Any]:
+    """Read a completed job and keep what matters of it.
+
+    Returns {"stage", "arm", "job", "seconds", "usd"} with "checkpoint" and "last" (metrics of the last step) for training,
+    "score" and "talk_score" (mean, low, high) for an evaluation. Raises ArtefactMissing, TrainingDiverged.
+    """
+    found = outputs.read_output(_archive(work, run, job))
+    entry = profile.stage(stage)
+    usd = cost.job_usd(entry["instance_type"], entry["instance_count"], seconds, cost.prices())
+    brief = {"stage": stage, "arm": arm, "job": job, "seconds": round(seconds, 1), "usd": round(usd, 2)}
+    if stage == "evaluate":
+        return {**brief, **_measure(work, run, arm, job, found.answers)}
+    outputs.check_finite(found.metrics)
+    if not found.checkpoint:
+        raise ArtefactMissing(f"job {job} left no checkpoint in its manifest")
+    record = {**brief, "checkpoint": found.checkpoint, "metrics": found.metrics}
+    work.write_json(f"runs/{run}/jobs/{arm}.json", record)
+    return {**brief, "checkpoint": found.checkpoint, "last": found.metrics[-1] if found.metrics else {}}
+
+
+def _measure(work: Store, run: str, arm: str, job: str, answers: list[dict[str, Any]]) -> dict[str, Any]:
+    prefix = work.read_json(f"runs/{run}/dataset.json")["prefix"]
+    references = work.read_lines(f"{prefix}/eval/references.jsonl")
+    given = {row["metadata"]: outputs.inference_text(row["inference"]) for row in answers}
+    missing = [row["id"] for row in references if row["id"] not in given]
+    if missing:
+        raise ArtefactMissing(
+            f"job {job} left {len(missing)} of {len(references)} questions without an answer, first {missing[0]}"
+        )
+    rows = [score_row(row, given[row["id"]]) for row in references]
+    measure = {"arm": arm, "job": job, **summary(rows), "rows": rows}
+    work.write_json(f"runs/{run}/measures/{arm}.json", measure)
+    return {name: measure[name] for name in ("score", "talk_score", "exact")}
+
+
+def score_row(row: Mapping[str, Any], answer: str) -> dict[str, Any]:
+    """One scored answer: {"id","document","category","question","answer","score","talk_score","exact","reason","parts"}."""
+    verdict = grading.reward(answer, row["reference"])
+    return {
+        "id": row["id"],
+        "document": row["document"],
+        "category": row["reference"]["category"],
+        "question": row["question"],
+        "answer": answer,
+        "score": verdict.score,
+        "talk_score": grading.talk_score(answer, row["reference"]),
+        "exact": float(verdict.score >= 1.0),
+        "reason": verdict.reason,
+        "parts": verdict.parts,
+    }
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and 95% interval over documents of score, talk_score and exact."""
+    names = ("score", "talk_score", "exact")
+    return {name: statistics.bootstrap(statistics.by_document(rows, name)).to_json() for name in names}
+
+
+def explain(cause: str) -> dict[str, str]:
+    """The class and text of a failed job from the cause that Step Functions hands over."""
+    import json
+
+    try:
+        described = json.loads(cause)
+    except ValueError:
+        described = {}
+    reason = described.get("FailureReason") or described.get("SecondaryStatus") or cause
+    return {
+        "class": outputs.classify_failure(reason),
+        "reason": reason[:1000],
+        "job": described.get("TrainingJobName", ""),
+    }
+
+
+GATES = {"sft": ("sft", "base"), "rft": ("rft", "sft")}
+
+
+def judge(work: Store, run: str, gate: str) -> dict[str, Any]:
+    """Judge one gate from the measures of its two arms, keep the verdict, and return it."""
+    candidate, rival = GATES[gate]
+    measures = {arm: work.read_json(f"runs/{run}/measures/{arm}.json")["rows"] for arm in (candidate, rival)}
+    verdict = gates.judge(gate, candidate, rival, measures).to_json()
+    work.write_json(f"runs/{run}/gates/{gate}.json", verdict)
+    return verdict

@@ -88,7 +88,7 @@ def system_text(catalog: Catalog) -> str:
         {
             "tools": "\n".join(_tool_line(catalog, name) for name in catalog.tools),
             "categories": "\n".join(_category_line(category) for category in catalog.categories.values()),
-            "answer_schema": json.dumps(answer_schema(catalog), ensure_ascii=False),
+            "answer_schema": json.dumps(answer_schema(catalog), ensure_ascii=False, separators=(",", ":")),
             "examples": _few_shot(catalog),
         },
         where=FILE,

@@ -1,7 +1,7 @@
 """Citations in legal text: finding them, writing them one way, and saying whether they exist.
 
-Canonical forms: "17 CFR 230.501(a)", "15 USC 78j(b)", "485 U.S. 224", "Rule 12(b)(6)" for a rule of procedure.
-Tables come from the recipe's authorities.json, whose own note names the sources.
+Canonical forms are those of the grader's citation canon ("17 CFR 230.501(a)", "15 USC 78j(b)"), and beside them
+"485 U.S. 224" for a reporter and "Rule 12(b)(6)" for a rule of procedure or of an exchange.
 """
 
 import json
@@ -12,6 +12,8 @@ from functools import cached_property
 from typing import Any
 
 from toolsmith.errors import RecipeInvalid
+from toolsmith.grading.canon import canon as spellings
+from toolsmith.grading.citations import citation_of
 from toolsmith.tools.text import word_set
 
 SUB = r"(?P<sub>(?:\s?\([A-Za-z0-9]{1,5}\))*)"
@@ -32,6 +34,13 @@ PATTERNS = {
         rf"\b(?P<org>(?:{EXCHANGES})\s+(?:Listing\s+)?)?(?:SEC\s+|Securities Act\s+|Exchange Act\s+)?Rules?\s+"
         rf"(?P<section>{SECTION}){SUB}(?:\s+of\s+Regulation\s+(?P<reg>S-X|S-T|FD|SHO|M|S-K|D|A|S|C|Crowdfunding)\b)?"
     ),
+    "statute": re.compile(
+        rf"(?:\b[Ss]ec(?:tion|\.)|§)\s*(?P<section>\d+[A-Z]?){SUB}"
+        rf"(?:\s+of\s+the\s+(?P<act>(?:[A-Z'][\w'-]*\s+){{1,4}}Act(?:\s+of\s+\d{{4}})?))?"
+    ),
+    "named": re.compile(
+        r"\bRegulation\s+(?:S-[KXTP]|FD|SHO|NMS|ATS|SCI|BTR|AB|BI|M-A|Crowdfunding|CF|A\+?|[CDGMS])(?![\w+-])"
+    ),
     "procedure": re.compile(rf"\bFed\.\s*R\.\s*(?P<code>\w+)\.\s*(?:P\.)?\s*(?P<section>\d+(?:\.\d+)?){SUB}"),
     "reporter": re.compile(
         r"\b(?P<volume>\d{1,4})\s+(?P<reporter>U\.\s?S\.|S\.\s?Ct\.|L\.\s?Ed\.(?:\s?2d)?|F\.\s?Supp\.(?:\s?[23]d)?|"
@@ -40,15 +49,7 @@ PATTERNS = {
         r"\s+(?P<page>\d{1,5})\b"
     ),
 }
-REGULATION_PARTS = {
-    "S-X": "210",
-    "S-K": "229",
-    "AB": "229",
-    "M-A": "229",
-    "S-T": "232",
-    "FD": "243",
-    "Crowdfunding": "227",
-}
+BARE_SECTIONS = frozenset({"10(b)", "16(b)", "20(a)", "13(d)", "14(a)", "12(a)(2)", "4(a)(2)", "17(a)"})
 SEC_PARTS = word_set(
     "200 201 202 203 210 211 227 228 229 230 231 232 239 240 241 242 243 244 245 246 247 248 249 255 260 270 275 276"
 )
@@ -58,7 +59,7 @@ SEC_PARTS = word_set(
 class Citation:
     """One citation in a text: its place (characters), the words there, its canonical form.
 
-    kind: "cfr", "usc", "reporter", "regulation" (a whole regulation by name) or "other" (exchange, procedure).
+    kind: "cfr", "usc", "reporter", "regulation" (a whole one, by its name) or "other" (of an exchange, of procedure).
     """
 
     start: int
@@ -81,7 +82,7 @@ class Canon:
             tables = json.loads(text)
         except json.JSONDecodeError as broken:
             raise RecipeInvalid(f"authorities.json, line {broken.lineno}: not JSON ({broken.msg})") from broken
-        missing = {"acts", "bare_sections", "regulations", "absent", "known"} - tables.keys()
+        missing = {"absent", "known"} - tables.keys()
         if missing:
             raise RecipeInvalid(f"authorities.json: {', '.join(sorted(missing))} is missing")
         return cls(tables)
@@ -99,7 +100,10 @@ class Canon:
         """The one citation that `text` as a whole is, or None."""
         bare = text.strip().rstrip(".")
         found = self.find(bare)
-        return found[0] if len(found) == 1 and found[0].text == bare else None
+        if len(found) == 1 and found[0].text == bare:
+            return found[0]
+        law = None if found else citation_of(bare)
+        return Citation(0, len(bare), bare, law.canonical(), law.code) if law else None
 
     def canonical(self, text: str) -> str | None:
         citation = self.read(text)
@@ -108,10 +112,14 @@ class Canon:
     @cached_property
     def known(self) -> Mapping[str, str]:
         """Canonical form -> how people say it, for everything the tables vouch for."""
-        said = {form: name for name, form in self.tables["regulations"].items()}
-        for act in self.tables["acts"]:
-            for number, section in act["sections"].items():
-                said[f"{act['title']} USC {section}"] = f"Section {number} of the {act['names'][0]}"
+        said = {
+            f"{act.title} USC {section.rpartition(':')[2]}": f"section {number} of the act of {name}"
+            for name, act in spellings().acts.items()
+            for number, section in act.sections.items()
+        }
+        for name in spellings().regulations:
+            if whole := citation_of(name):
+                said[whole.canonical()] = name
         for entry in self.tables["known"]["regulations"]:
             if form := self.canonical(entry["say"]):
                 said[form] = entry["say"]
@@ -137,34 +145,11 @@ class Canon:
     def _bases(self) -> frozenset[str]:
         return frozenset(map(base, self.known))
 
-    @cached_property
-    def _acts(self) -> tuple[re.Pattern[str], Mapping[str, tuple[str, Mapping[str, str]]]]:
-        acts = {name: (act["title"], act["sections"]) for act in self.tables["acts"] for name in act["names"]}
-        names = "|".join(re.escape(name) for name in sorted(acts, key=len, reverse=True))
-        head = rf"(?:\b[Ss]ec(?:tion|\.)|§)\s*(?P<section>\d+[A-Z]?){SUB}"
-        return re.compile(rf"{head}(?:\s+of\s+the\s+(?P<act>{names}))?"), acts
-
     def _all(self, text: str, title: str) -> Iterator[Citation]:
         for kind, pattern in PATTERNS.items():
             for match in pattern.finditer(text):
                 if named := _canonical(kind, match, title):
                     yield Citation(match.start(), match.end(), match.group(), *named)
-        yield from self._statutes(text)
-        for name, form in self.tables["regulations"].items():
-            for match in re.finditer(rf"\b{re.escape(name)}(?![\w-])", text):
-                yield Citation(match.start(), match.end(), match.group(), form, "regulation")
-
-    def _statutes(self, text: str) -> Iterator[Citation]:
-        pattern, acts = self._acts
-        for match in pattern.finditer(text):
-            number, sub = match["section"], _paragraphs(match)
-            if match["act"]:
-                title, sections = acts[match["act"]]
-                form = f"{title} USC {sections[number]}{sub}" if number in sections else None
-            else:
-                form = self.tables["bare_sections"].get(f"{number}{sub}")
-            if form:
-                yield Citation(match.start(), match.end(), match.group(), form, "usc")
 
 
 def base(canonical: str) -> str:
@@ -178,40 +163,35 @@ def same_law(one: str, other: str) -> bool:
 
 
 def _paragraphs(match: re.Match[str]) -> str:
-    return re.sub(r"\s", "", match["sub"] or "")
+    return re.sub(r"\s", "", match.groupdict().get("sub") or "")
 
 
 def _canonical(kind: str, match: re.Match[str], title: str) -> tuple[str, str] | None:
+    """(canonical form, kind) of a match, or None when it only looked like a citation."""
     parts = match.groupdict()
     if kind == "reporter":
         return f"{parts['volume']} {_reporter(parts['reporter'])} {parts['page']}", "reporter"
     sub = _paragraphs(match)
-    if kind == "cfr":
-        section = f".{parts['section']}" if parts["section"] else ""
-        return f"{parts['title']} CFR {parts['part']}{section}{sub}", "cfr"
-    if kind == "usc":
-        return f"{parts['title']} USC {parts['section']}{sub}", "usc"
     if kind == "symbol":
         title = title or ("17" if parts["part"] in SEC_PARTS else "")
-        return (f"{title} CFR {parts['part']}.{parts['section']}{sub}", "cfr") if title else None
+        return (f"{title} CFR {parts['part']}.{parts['section']}{sub.lower()}", "cfr") if title else None
     if kind == "procedure":
         return f"Fed. R. {parts['code']}. P. {parts['section']}{sub}", "other"
-    if kind == "item":
-        return f"17 CFR 229.{parts['section']}{sub}", "cfr"
-    return _rule(parts, sub)
+    if kind == "rule" and (other := _other_rule(parts, sub)):
+        return other, "other"
+    if kind == "statute" and not parts["act"] and f"{parts['section']}{sub}" not in BARE_SECTIONS:
+        return None
+    law = citation_of(match.group())
+    return (law.canonical(), "regulation" if kind == "named" else law.code) if law else None
 
 
-def _rule(parts: Mapping[str, str | None], sub: str) -> tuple[str, str]:
+def _other_rule(parts: Mapping[str, str | None], sub: str) -> str | None:
+    """A rule that is not the Commission's: an exchange's, or one of procedure ("Rule 12(b)(6)")."""
     number = parts["section"] or ""
     if parts["org"]:
-        return f"{' '.join(parts['org'].split())} Rule {number}{sub}", "other"
-    if part := REGULATION_PARTS.get(parts["reg"] or ""):
-        return f"17 CFR {part}.{number}{sub}", "cfr"
-    if re.fullmatch(r"\d{1,2}[a-z]{1,2}\d*-\d+[a-zA-Z]?", number):
-        return f"17 CFR 240.{number}{sub}", "cfr"
-    if re.fullmatch(r"\d{3}[A-Z]?", number):
-        return f"17 CFR {'242' if parts['reg'] in {'M', 'SHO'} else '230'}.{number}{sub}", "cfr"
-    return f"Rule {number}{sub}", "other"
+        return f"{' '.join(parts['org'].split())} Rule {number}{sub}"
+    ours = parts["reg"] or re.fullmatch(r"\d{1,3}[a-z]{1,2}\d*-\d+[a-zA-Z]?|\d{3}[A-Z]?", number)
+    return None if ours else f"Rule {number}{sub}"
 
 
 def _reporter(text: str) -> str:

@@ -293,8 +293,8 @@ def sections_of(chunk: Mapping[str, Any], canon: Canon) -> list[str]:
     found = [c.canonical for c in canon.find(label, title) if c.kind in {"cfr", "usc"}]
     part = str(facts.get("cfr_part") or "")
     if not found and part and (bare := re.match(rf"(?:§\s*)?{re.escape(part)}\.([0-9][\w-]*)", label)):
-        found.append(f"{title} CFR {part}.{bare[1]}")
-    found += [f"{title} CFR {m['part']}.{m['section']}" for m in HEADING.finditer(chunk["text"])]
+        found.append(f"{title} CFR {part}.{bare[1].lower()}")
+    found += [f"{title} CFR {m['part']}.{m['section'].lower()}" for m in HEADING.finditer(chunk["text"])]
     if re.fullmatch(r"\d+\.\d[\w-]*", number := str(facts.get("section") or "")):
-        found.append(f"{title} CFR {number}")
+        found.append(f"{title} CFR {number.lower()}")
     return list(dict.fromkeys(found))

@@ -1,0 +1,206 @@
+"""The only seam to MiniStack: how it is configured, what is mounted on it, what is asked of it.
+
+MiniStack 1.5.33 is imported untouched. It reads its configuration from the environment while it is
+imported, so one process holds one emulator. Everything below that touches a private name of it is
+covered by a test in tests/local, and pins.py refuses any other version.
+"""
+
+import contextvars
+import importlib
+import os
+from collections.abc import Callable
+
+from local.cloud.settings import ACCOUNT, REGION, Settings
+
+_target: contextvars.ContextVar[dict | None] = contextvars.ContextVar("eventbridge_target", default=None)
+
+
+def configure(settings: Settings) -> None:
+    """Set the environment MiniStack reads at import. Nothing of the host's AWS settings stays."""
+    for name in [n for n in os.environ if n.startswith(("AWS_", "LOCALSTACK_", "MINISTACK_"))]:
+        del os.environ[name]
+    os.environ.update(
+        AUTH="true",
+        AWS_DEFAULT_REGION=REGION,
+        BIND_HOST="127.0.0.1",
+        GATEWAY_PORT=str(settings.port),
+        IOT_MTLS_ENABLED="0",
+        LAMBDA_EXECUTOR="local",
+        LOG_LEVEL=os.environ.get("LOG_LEVEL", "WARNING"),
+        MINISTACK_ACCOUNT_ID=ACCOUNT,
+        MINISTACK_HOST="127.0.0.1",
+        MINISTACK_REGION=REGION,
+        PERSIST_STATE="1",
+        S3_DATA_DIR=str(settings.data / "s3"),
+        S3_PERSIST="1",
+        SFTP_ENABLED="0",
+        STATE_DIR=str(settings.data / "state"),
+    )
+    os.environ.pop("SERVICES", None)
+
+
+def _module(name: str):
+    return importlib.import_module(f"ministack.{name}")
+
+
+def application():
+    """The ASGI application."""
+    return _module("app").app
+
+
+def mount(service: str, handler: Callable, scope: str = "", target: str = "", aliases: tuple = ()) -> None:
+    """Answer `service` with `handler(method, path, headers, body, query)`, an async function.
+
+    scope: its SigV4 signing name; target: prefix of X-Amz-Target. Both only for services MiniStack lacks.
+    """
+    for name in (service, *aliases):
+        _module("app").SERVICE_HANDLERS[name] = handler
+    if scope:
+        pattern = {"target_prefixes": [target], "host_patterns": [], "credential_scope": scope}
+        _module("core.router").SERVICE_PATTERNS[scope] = pattern
+        _module("app").SERVICE_HANDLERS[scope] = handler
+        _module("core.iam_actions").SERVICE_TO_IAM_NAMESPACE[scope] = scope
+
+
+def authorize_with(action_of: Callable, resource_of: Callable, denial_of: Callable) -> None:
+    """Let our services name their own IAM actions, resources and denials.
+
+    action_of(service, action) -> action; resource_of(service, action, path, body) -> ARN or None for
+    MiniStack's own answer; denial_of(service, action, principal, resource, explicit) -> text or None.
+    """
+    actions = _module("core.iam_actions")
+    own_action, own_resource = actions.extract_iam_action, actions.extract_resource_arn
+    own_denial = actions.access_denied_response
+
+    def extract_iam_action(service, *request):
+        found = own_action(service, *request)
+        return action_of(service, found) if found else found
+
+    def extract_resource_arn(service, method, path, headers, body, query, region, account):
+        action = extract_iam_action(service, method, path, headers, body, query)
+        found = resource_of(service, action, path, body)
+        return found or own_resource(service, method, path, headers, body, query, region, account)
+
+    def access_denied_response(service, action, principal, request, **options):
+        if not options.get("message") and not options.get("error_code"):
+            resource, explicit = options.get("resource_arn", "*"), options.get("explicit_deny", False)
+            text = denial_of(service, action, principal, resource, explicit)
+            options = {**options, "message": text} if text else options
+        return own_denial(service, action, principal, request, **options)
+
+    actions.extract_iam_action = extract_iam_action
+    actions.extract_resource_arn = extract_resource_arn
+    actions.access_denied_response = access_denied_response
+
+
+def may(headers: dict, query: dict, action: str, resource: str) -> bool:
+    """Whether the caller of the request in progress may do one more thing, for example iam:PassRole."""
+    key = _module("core.router").extract_access_key_id(headers, query)
+    return _module("core.iam_evaluator").enforce(key, action, "iam", REGION, resource_arn=resource) is None
+
+
+def caller(headers: dict, query: dict) -> str:
+    """ARN of the caller of the request in progress."""
+    return _module("core.iam_evaluator").request_caller_arn(headers, query)
+
+
+def register_session(key: str, secret: str, token: str, arn: str) -> None:
+    """Make temporary credentials known to the enforcement."""
+    session = {"Arn": arn, "UserId": arn.rsplit("/", 1)[-1], "SecretAccessKey": secret, "SessionToken": token}
+    _module("services.sts").register_session(key, session)
+
+
+def emit(source: str, detail_type: str, detail: str, resources: list[str]) -> None:
+    """Put an event of an AWS service (source "aws.*") on the default bus."""
+    entry = {"Source": source, "DetailType": detail_type, "Detail": detail, "Resources": resources}
+    _module("services.eventbridge")._put_events({"Entries": [entry]}, allow_aws_source=True)
+
+
+def run_functions_with(execute: Callable, log: Callable) -> None:
+    """Replace the function executor.
+
+    execute(func, event, request_id) -> {"body", "log", "error"?, "function_error"?, "log_source"?};
+    log(func, request_id, text, error, duration_ms, log_source=...) writes the invocation's log.
+    """
+    service = _module("services.lambda_svc")
+    service._execute_function_warm = execute
+    service._emit_lambda_logs = log
+
+
+def layer_zip(attachment) -> bytes | None:
+    """The archive of an attached layer version."""
+    return _module("services.lambda_svc")._resolve_layer_zip(attachment)
+
+
+def throttled(message: str) -> dict:
+    """An executor's answer that becomes TooManyRequestsException."""
+    return _module("services.lambda_svc")._throttle_response(
+        reason_code="ConcurrentInvocationLimitExceeded", msg=message
+    )
+
+
+def append_log(group: str, stream: str, messages: list[tuple[int, str]]) -> None:
+    """Append (milliseconds, message) lines to a log stream, creating group and stream."""
+    logs = _module("services.cloudwatch_logs")
+    now = messages[0][0] if messages else 0
+    if group not in logs._log_groups:
+        logs._create_log_group({"logGroupName": group})
+    streams = logs._log_groups[group]["streams"]
+    if stream not in streams:
+        logs._create_log_stream({"logGroupName": group, "logStreamName": stream})
+    events = [{"timestamp": at, "message": text, "ingestionTime": now} for at, text in messages]
+    logs._append_log_events(streams[stream], events)
+
+
+def start_machines_with(start: Callable) -> None:
+    """Deliver EventBridge targets that are state machines to start(arn, input, target)."""
+    bridge = _module("services.eventbridge")
+    invoke = bridge._invoke_target
+
+    def invoke_target(target, *args):
+        token = _target.set(target)
+        try:
+            return invoke(target, *args)
+        finally:
+            _target.reset(token)
+
+    bridge._invoke_target = invoke_target
+    bridge._dispatch_to_stepfunctions = lambda arn, payload: start(arn, payload, _target.get() or {})
+
+
+def resource_type(name: str, create: Callable, update: Callable, delete: Callable) -> None:
+    """Teach CloudFormation a resource type.
+
+    create(logical_id, properties, stack) and update(physical_id, old, new, stack, logical_id) return
+    (physical id, attributes); delete(physical_id, properties). They run on the event loop: no HTTP.
+    """
+    _module("services.cloudformation.provisioners")._RESOURCE_HANDLERS[name] = {
+        "create": create,
+        "update": update,
+        "update_with_logical_id": True,
+        "delete": delete,
+    }
+
+
+def object_text(bucket: str, key: str, version: str | None = None) -> str:
+    """The text of an S3 object, read inside the process. Raises FileNotFoundError."""
+    data = _module("services.s3")._get_object_data(bucket, key, version_id=version)
+    if data is None:
+        raise FileNotFoundError(f"s3://{bucket}/{key}")
+    return data.decode()
+
+
+def state_readers() -> dict[str, Callable]:
+    """{state file: function returning the service's state} of every service in use."""
+    return _module("app")._build_persistence_save_dict()
+
+
+def save_state(name: str, state: dict) -> None:
+    """Write one service's state file atomically."""
+    _module("core.persistence").save_state(name, state)
+
+
+def deploying() -> bool:
+    """Whether a CloudFormation stack is changing."""
+    stacks = _module("services.cloudformation")._stacks
+    return any(str(s.get("StackStatus", "")).endswith("_IN_PROGRESS") for s in list(stacks._data.values()))

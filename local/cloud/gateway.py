@@ -1,0 +1,105 @@
+"""Mounts the services we write ourselves on the emulator's request path.
+
+A service object has handle(action, params) -> response members, and may have
+passes(action, params) -> [(role ARN, service principal)] for calls that hand a role to a service.
+"""
+
+import asyncio
+import concurrent.futures
+import contextvars
+import json
+import logging
+import uuid
+from collections.abc import Callable
+
+from local.cloud import emulator, wire
+from local.cloud.errors import ApiError
+
+logger = logging.getLogger("local.cloud.gateway")
+
+_pool = concurrent.futures.ThreadPoolExecutor(128, thread_name_prefix="service")
+
+
+async def _call(function: Callable, *args):
+    """Run `function` on a thread of ours: it may take seconds and call back into this process."""
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(_pool, context.run, function, *args)
+
+
+def json_service(service, version: str = "1.1") -> Callable:
+    """An async handler for a JSON-protocol service (the action stands in X-Amz-Target)."""
+    kind = f"application/x-amz-json-{version}"
+
+    async def handler(method, path, headers, body, query):
+        action = headers.get("x-amz-target", "").rpartition(".")[2]
+
+        def decode() -> tuple[str, dict]:
+            return action, wire.json_request(body)
+
+        return await _answer(service, decode, headers, query, kind)
+
+    return handler
+
+
+def rest_service(service, model: str) -> Callable:
+    """An async handler for a REST-JSON service described by botocore's model `model`."""
+
+    async def handler(method, path, headers, body, query):
+        def decode() -> tuple[str, dict]:
+            return wire.rest_request(model, method, path, query, body)
+
+        return await _answer(service, decode, headers, query, "application/json")
+
+    return handler
+
+
+async def _answer(service, decode: Callable, headers: dict, query: dict, kind: str) -> tuple[int, dict, bytes]:
+    try:
+        action, params = decode()
+        _check_passed_roles(service, action, params, headers, query)
+        return 200, {"Content-Type": kind}, _json(await _call(service.handle, action, params))
+    except Exception as error:
+        code, status = getattr(error, "code", None), getattr(error, "status", 400)
+        if code is None:
+            logger.exception("an internal error")
+            code, status = "InternalServerException", 500
+        body = {"__type": code, "message": getattr(error, "message", str(error))}
+        return status, {"Content-Type": kind, "x-amzn-errortype": code}, _json(body)
+
+
+def _json(value) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _check_passed_roles(service, action: str, params: dict, headers: dict, query: dict) -> None:
+    """Who hands a role to a service needs iam:PassRole on it. Raises ApiError("AccessDeniedException")."""
+    passes = getattr(service, "passes", None)
+    for role, _ in passes(action, params) if passes else []:
+        if isinstance(role, str) and not emulator.may(headers, query, "iam:PassRole", role):
+            who = emulator.caller(headers, query)
+            raise ApiError(
+                "AccessDeniedException",
+                f"User: {who} is not authorized to perform: iam:PassRole on resource: {role} because no "
+                "identity-based policy allows the iam:PassRole action",
+            )
+
+
+def with_notes(app: Callable, note: Callable[[str, str, str], None]) -> Callable:
+    """The application, with note(method, authorization, target) called after each request."""
+
+    async def noted(scope, receive, send):
+        await app(scope, receive, send)
+        if scope["type"] == "http":
+            headers = {name.lower(): value for name, value in scope["headers"]}
+            note(
+                scope["method"],
+                headers.get(b"authorization", b"").decode("latin-1"),
+                headers.get(b"x-amz-target", b"").decode("latin-1"),
+            )
+
+    return noted
+
+
+def new_id(length: int = 12) -> str:
+    """A random lower-case identifier as AWS puts into ARNs."""
+    return uuid.uuid4().hex[:length]

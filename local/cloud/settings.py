@@ -1,0 +1,68 @@
+"""What one local cloud is started with; the same facts for the process and for those who start it."""
+
+import json
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the cloud lives and what it runs.
+
+    data        folder of everything durable.
+    port        TCP port on 127.0.0.1.
+    runtime     Python of the managed runtime: a virtual environment with awslambdaric and boto3 only.
+    training    command of a training job (see the engine in training.py for its environment).
+    serving     command of a model server; "--model DIR" is added.
+    student     model directory of the embedded base student; None asks local.student for it.
+    states      "module:factory" of the state-machine interpreter.
+    teacher     "module:function" that answers for the embedded teacher.
+    pace        seconds that a model import or a deployment stays in progress.
+    idle        seconds after which an unused model server or sandbox is stopped.
+    sandboxes   concurrent sandboxes of a function without ReservedConcurrentExecutions.
+    jobs        training jobs that run at once.
+    """
+
+    data: Path
+    port: int = 4566
+    runtime: Path = ROOT / ".runtime" / "bin" / "python"
+    training: list[str] = field(default_factory=lambda: [sys.executable, "-m", "local.student"])
+    serving: list[str] = field(default_factory=lambda: [sys.executable, "-m", "local.student", "serve"])
+    student: str | None = None
+    states: str = "local.cloud.states:interpreter"
+    teacher: str = "local.teacher:answer"
+    pace: float = 1.0
+    idle: float = 120.0
+    sandboxes: int = 4
+    jobs: int = 2
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def dump(self) -> str:
+        """The settings as JSON, for the command line of the process."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def load(cls, text: str) -> "Settings":
+        values = json.loads(text)
+        return cls(**{**values, "data": Path(values["data"]), "runtime": Path(values["runtime"])})
+
+
+def caller_env(settings: Settings) -> dict[str, str]:
+    """Environment with which SDKs, the AWS CLI and SAM reach this cloud as the account's root."""
+    return {
+        "AWS_ENDPOINT_URL": settings.endpoint,
+        "AWS_ACCESS_KEY_ID": ACCOUNT,
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SAM_CLI_TELEMETRY": "0",
+    }

@@ -5,10 +5,9 @@ Read in this order: `engine` (the operations), `interpreter` (how a state machin
 https://states-language.net/spec.html and https://docs.aws.amazon.com/step-functions/latest/dg/.
 """
 
-from local.states.api import Api
 from local.states.clock import Clock
 from local.states.engine import Engine
 from local.states.errors import ApiError, StateError
 from local.states.tasks import Call
 
-__all__ = ["Api", "ApiError", "Call", "Clock", "Engine", "StateError"]
+__all__ = ["ApiError", "Call", "Clock", "Engine", "StateError"]

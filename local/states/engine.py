@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from local.states import history, mapping, redrive, tasks
+from local.states import api, history, mapping, redrive, tasks
 from local.states.clock import Clock
 from local.states.errors import ApiError
 from local.states.execution import ENDED, Run
@@ -25,24 +25,27 @@ HANDLERS = {**SIMPLE, "Task": tasks.task_state, "Parallel": mapping.parallel_sta
 class Engine:
     """`client(service, role_arn)` gives a boto3 client with the credentials of that role.
 
-    `directory` holds the journal; `on_status(detail)` is told every change of an execution's status, in the shape
-    of the event "Step Functions Execution Status Change"; `fault(call)` runs before every call of a service and may
-    raise. `children` bounds how many map items are worked on at a time, over all executions.
+    `journal` is the SQLite file; `on_status(execution)` is told every change of an execution's status, as
+    DescribeExecution answers it; `fault(call)` runs before every call of a service and may raise. `children` bounds
+    how many map items are worked on at a time, over all executions.
     """
 
-    def __init__(self, directory: Path, client: Callable[[str, str], Any], *, region: str = "us-east-1",
+    def __init__(self, journal: Path, client: Callable[[str, str], Any],
+                 on_status: Callable[[dict], None] = lambda execution: None, *, region: str = "us-east-1",
                  account: str = "000000000000", clock: Clock | None = None,
-                 fault: Callable[[tasks.Call], None] | None = None,
-                 on_status: Callable[[dict], None] = lambda detail: None, children: int = 64,
-                 poll_seconds: float = 0.3):
+                 fault: Callable[[tasks.Call], None] | None = None, children: int = 64, poll_seconds: float = 0.3):
         self.clock = clock or Clock()
-        self.journal = Journal(Path(directory) / "states.sqlite")
+        self.journal = Journal(Path(journal))
         self.services = Services(self.journal, self.clock, client, HANDLERS, fault, region, account, poll_seconds,
                                  threading.BoundedSemaphore(children))
         self.machines = Machines(self.journal, self.clock, region, account)
         self._on_status = on_status
         self._runs: dict[str, Run] = {}
         self._lock = threading.RLock()
+
+    def handle(self, action: str, payload: dict) -> dict:
+        """Answer `AWSStepFunctions.<action>`; ApiError(code, message, status)."""
+        return api.handle(self, action, payload)
 
     # -- life ----------------------------------------------------------------------------------------------------
     def resume(self) -> list[str]:
@@ -83,10 +86,7 @@ class Engine:
         self._tell(run.row)
 
     def _tell(self, row: dict) -> None:
-        view = _view(row)
-        for name in ("startDate", "stopDate"):
-            view[name] = round(view[name] * 1000) if name in view else None
-        self._on_status({"output": None, "error": None, "cause": None, **view})
+        self._on_status({**_view(row), "redriveCount": row.get("redrives", 0)})
 
     # -- executions ----------------------------------------------------------------------------------------------
     def start_execution(self, stateMachineArn: str, name: str | None = None, input: str = "{}",
@@ -170,6 +170,12 @@ class Engine:
         self._tell(dict(row))
         run.start()
         return {"redriveDate": row["redriven"]}
+
+    def describe_state_machine_for_execution(self, executionArn: str, includedData: str = "ALL_DATA") -> dict:
+        """The definition the execution runs, whatever its machine's is today."""
+        row = self._row(executionArn)
+        return {"stateMachineArn": row["machine"], "name": row["machine"].rsplit(":", 1)[-1], "roleArn": row["role"],
+                "definition": self.journal.definition(row["definition"]), "updateDate": row["started"]}
 
     # -- map runs ------------------------------------------------------------------------------------------------
     def list_map_runs(self, executionArn: str) -> list[dict]:

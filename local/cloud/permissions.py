@@ -15,9 +15,14 @@ _ACTIONS = {
     "bedrock:ConverseStream": "bedrock:InvokeModelWithResponseStream",
 }
 # Services whose denial names the resource.
-_NAMES_RESOURCE = frozenset(
-    "bedrock bedrock-runtime dynamodb events lambda s3 sagemaker servicequotas sns sqs states".split()
-)
+_NAMES_RESOURCE = {"bedrock", "bedrock-runtime", "sagemaker", "servicequotas", "states"} | {
+    "dynamodb",
+    "events",
+    "lambda",
+    "s3",
+    "sns",
+    "sqs",
+}
 
 
 def action_of(service: str, action: str) -> str:

@@ -23,6 +23,7 @@ class Settings:
     states      "module:factory" of the state-machine interpreter.
     teacher     "module:function" that answers for the embedded teacher.
     pace        seconds that a model import or a deployment stays in progress.
+    waits       factor on the waits and retry delays of state machines (1 = as written, 0 = none).
     idle        seconds after which an unused model server or sandbox is stopped.
     sandboxes   concurrent sandboxes of a function without ReservedConcurrentExecutions.
     jobs        training jobs that run at once.
@@ -37,6 +38,7 @@ class Settings:
     states: str = "local.cloud.states:interpreter"
     teacher: str = "local.teacher:answer"
     pace: float = 1.0
+    waits: float = 1.0
     idle: float = 120.0
     sandboxes: int = 4
     jobs: int = 2

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.cloud import emulator
 from local.cloud.identity import Identities
-from local.cloud.settings import Settings
+from local.cloud.settings import ACCOUNT, REGION, Settings
 
 logger = logging.getLogger("local.cloud.states")
 
@@ -29,12 +29,15 @@ _DELIVERIES = 3
 
 
 def interpreter(settings: Settings, client: Callable, on_status: Callable):
-    """The project's own interpreter with its journal in the data folder."""
-    from local.states import Engine
+    """The project's own interpreter, with its journal in the data folder.
 
-    folder = settings.data / "states"
-    folder.mkdir(parents=True, exist_ok=True)
-    return Engine(folder / "journal.sqlite", client, on_status)
+    client(service, role ARN) -> SDK client; on_status(execution) hears of every change of an execution.
+    """
+    from local.states.clock import Clock
+    from local.states.engine import Engine
+
+    journal = settings.data / "states" / "journal.sqlite"
+    return Engine(journal, client, on_status, region=REGION, account=ACCOUNT, clock=Clock(settings.waits))
 
 
 class StateMachines:
@@ -104,21 +107,18 @@ class StateMachines:
     def _status_changed(self, execution: dict) -> None:
         """Announce an execution's new status on the default bus.
 
-        execution: as DescribeExecution answers it, dates in seconds.
+        execution: as DescribeExecution answers it, times in seconds.
         """
-        detail = _status_detail(execution)
-        emulator.emit(
-            "aws.states",
-            "Step Functions Execution Status Change",
-            json.dumps(detail),
-            [detail["executionArn"]],
-        )
+        text = json.dumps(_status_detail(execution))
+        emulator.emit("aws.states", "Step Functions Execution Status Change", text, [execution["executionArn"]])
 
     # -- CloudFormation: AWS::StepFunctions::StateMachine ---------------------------------------------
 
     def created(self, logical_id: str, props: dict, stack: str) -> tuple[str, dict]:
         name = props.get("StateMachineName") or f"{stack}-{logical_id}-{uuid.uuid4().hex[:12]}"[-80:].lstrip("-")
-        machine = {"name": name, "type": props.get("StateMachineType", "STANDARD"), **_machine(props)}
+        tags = [{"key": tag["Key"], "value": tag["Value"]} for tag in props.get("Tags", [])]
+        kind = props.get("StateMachineType", "STANDARD")
+        machine = {"name": name, "type": kind, "tags": tags, **_machine(props)}
         arn = self._asked("CreateStateMachine", machine)["stateMachineArn"]
         return arn, {"Arn": arn, "Name": name, "StateMachineRevisionId": "1"}
 
@@ -182,31 +182,16 @@ def definition(props: dict) -> str:
 
 
 def _status_detail(execution: dict) -> dict:
-    """The detail of the event, as the Step Functions developer guide documents it."""
-    status = execution["status"]
-    detail = {
-        "executionArn": execution["executionArn"],
-        "stateMachineArn": execution["stateMachineArn"],
-        "name": execution["name"],
-        "status": status,
-        "startDate": _millis(execution.get("startDate")),
-        "stopDate": _millis(execution.get("stopDate")),
-        "stateMachineVersionArn": None,
-        "stateMachineAliasArn": None,
-        "redriveCount": 0,
-        "redriveDate": None,
-        "redriveStatus": "NOT_REDRIVABLE",
-        "redriveStatusReason": f"Execution is {status} and cannot be redriven",
-        "error": execution.get("error"),
-        "cause": execution.get("cause"),
-    }
+    """The event's detail as the Step Functions developer guide documents it; long data is left out."""
+    members = ("executionArn", "stateMachineArn", "name", "status", "error", "cause", "stateMachineVersionArn",
+               "stateMachineAliasArn", "redriveCount", "redriveStatus", "redriveStatusReason")  # fmt: skip
+    detail = {member: execution.get(member) for member in members}
+    for moment in ("startDate", "stopDate", "redriveDate"):
+        seconds = execution.get(moment)
+        detail[moment] = None if seconds is None else round(seconds * 1000)
     for part in ("input", "output"):
         text = execution.get(part)
         included = text is None or len(text) <= _PAYLOAD_CAP
         detail[part] = text if included else None
         detail[f"{part}Details"] = {"included": included} if text is not None else None
     return detail
-
-
-def _millis(seconds: float | None) -> int | None:
-    return None if seconds is None else int(seconds * 1000)

@@ -11,6 +11,7 @@ from typing import Any
 from toolsmith.errors import InvalidInput
 from toolsmith.tools.canon import Canon, base, same_law
 from toolsmith.tools.cases import CORPORATE, case_key, find_cases, parties, same_case
+from toolsmith.tools.suspicion import trusted
 from toolsmith.tools.text import fold, word_set, words
 
 SCHEMA = """
@@ -253,11 +254,12 @@ def _insert(db: sqlite3.Connection, row: int, chunk: Mapping[str, Any], canon: C
     stored = sections_of(chunk, canon)
     db.executemany("INSERT INTO sections VALUES (?,?,?)", [(base(c), c, key) for c in stored])
     title = str(facts.get("title") or "") if chunk["source"] == "regulation" else ""
-    cited = dict.fromkeys(c.canonical for c in canon.find(text, title))
+    plain = trusted(text)
+    cited = dict.fromkeys(c.canonical for c in canon.find(plain, title))
     db.executemany("INSERT INTO citations VALUES (?,?,?)", [(base(c), c, key) for c in cited])
     own = own_case(chunk)
     named = [] if own is None else [(own, 1)]
-    named += [(name, 0) for name in dict.fromkeys(case.text for case in find_cases(text)) if name != own]
+    named += [(name, 0) for name in dict.fromkeys(case.text for case in find_cases(plain)) if name != own]
     for name, is_own in named:
         _insert_case(db, name, is_own, key)
 

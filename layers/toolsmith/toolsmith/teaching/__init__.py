@@ -1,0 +1,32 @@
+"""Teaching: from a chunk to verified examples, through a teacher that may be wrong, slow or misled.
+
+Pure: the teacher is a function handed in. Errors a teacher raises are in toolsmith.errors.
+"""
+
+from toolsmith.teaching.answer import Rejection
+from toolsmith.teaching.diversity import Axes, Wanted, sample
+from toolsmith.teaching.execution import execution_check
+from toolsmith.teaching.prompt import Prompt, build_prompt, load_canon, make_nonce, repair_prompt
+from toolsmith.teaching.reply import TeacherReply
+from toolsmith.teaching.teach import ChunkOutcome, settle_answer, teach_chunk
+from toolsmith.teaching.verify import Origin, Verification, verify
+
+__all__ = [
+    "Axes",
+    "ChunkOutcome",
+    "Origin",
+    "Prompt",
+    "Rejection",
+    "TeacherReply",
+    "Verification",
+    "Wanted",
+    "build_prompt",
+    "execution_check",
+    "load_canon",
+    "make_nonce",
+    "repair_prompt",
+    "sample",
+    "settle_answer",
+    "teach_chunk",
+    "verify",
+]

@@ -1,4 +1,4 @@
-"""The reward function of RFT and of `rft_eval`: samples in, rewards out. Deployed under a name with "SageMaker" in it."""
+"""The reward function of RFT and `rft_eval`: samples in, rewards out. Its deployed name contains "SageMaker"."""
 
 import json
 import time

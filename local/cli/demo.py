@@ -1,0 +1,137 @@
+"""`toolsmith demo`: the whole chain on this machine, from dropped documents to a registered model and its report."""
+
+import shutil
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local.cli import stack
+from local.cli.drop import SKIP, upload
+from local.cli.failures import Failed
+from local.cli.place import Place, cloud_of, files_of, local_place
+from local.cli.record import Recorder
+from local.cli.report import fetch
+from local.cli.status import State, Watcher, describe
+from local.cli.summary import write
+
+SAMPLES = stack.ROOT / "samples"
+PAUSE = 1.0
+GRACE = 45.0
+
+
+@dataclass
+class Stopwatch:
+    """Seconds of each phase, in order."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    _since: float = field(default_factory=time.monotonic)
+
+    def lap(self, phase: str) -> None:
+        now = time.monotonic()
+        self.seconds[phase] = round(now - self._since, 1)
+        self._since = now
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def run(arguments) -> int:
+    home = arguments.home.absolute()
+    paths = arguments.drop or [SAMPLES]
+    count = len([name for file, name in files_of(paths) if file.name not in SKIP])
+    cloud = cloud_of(arguments)
+    if arguments.fresh:
+        cloud.stop()
+        shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True, exist_ok=True)
+    clock = Stopwatch()
+    cloud.start()
+    try:
+        _say(f"local cloud on {cloud.endpoint}")
+        clock.lap("cloud")
+        _say(
+            "template.yaml deployed"
+            if stack.deploy(cloud, home, arguments.seed)
+            else "template.yaml is deployed already"
+        )
+        clock.lap("deploy")
+        place = local_place(cloud)
+        watcher = Watcher(place)
+        recorder = Recorder(place)
+        before = {execution["name"] for execution in watcher.executions("CustomizeMachine")}
+        keys = upload(place, paths)
+        _say(f"dropped {count} files")
+        _ingest(watcher, keys)
+        clock.lap("ingest")
+        name = _customize(watcher, before)
+        clock.lap("customize")
+        return _finish(arguments, place, watcher, recorder, name, clock)
+    finally:
+        if not arguments.keep:
+            cloud.stop()
+
+
+class _Progress:
+    """Says a state once it changed."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def show(self, state: State) -> None:
+        line = describe(state)
+        if line != self._last:
+            _say(line)
+            self._last = line
+
+
+def _ingest(watcher: Watcher, keys: list[str]) -> None:
+    """Wait until every dropped file is settled or set aside. Raises Failed where an ingest failed."""
+    progress, wanted, quiet = _Progress(), set(keys), 0
+    while True:
+        state = watcher.state()
+        progress.show(state)
+        failed = watcher.executions("IngestMachine", "FAILED")
+        if failed:
+            raise Failed(f"{len(failed)} documents failed in ingest, first {failed[0]['executionArn']}")
+        settled = sum(1 for row in watcher.rows("DOCUMENT") if row["status"] == "settled")
+        quiet = quiet + 1 if state.running_ingests == 0 and settled + state.rejected else 0
+        done = len(watcher.executions("IngestMachine"))
+        if quiet >= 2 and done >= len(wanted):
+            return
+        time.sleep(PAUSE)
+
+
+def _customize(watcher: Watcher, before: set[str]) -> str:
+    """Wait for the run that starts by itself; the newest earlier run where this corpus has had its run already."""
+    progress, limit = _Progress(), time.monotonic() + GRACE
+    while True:
+        runs = watcher.executions("CustomizeMachine")
+        fresh = [execution for execution in runs if execution["name"] not in before]
+        if not fresh and time.monotonic() > limit:
+            if not runs:
+                raise Failed("no run started: the documents gave fewer verified examples than MinNewExamples")
+            _say(f"these documents had their run already: {runs[0]['name']}")
+            fresh = runs
+        if fresh:
+            state = watcher.state(fresh[0]["name"])
+            progress.show(state)
+            if fresh[0]["status"] != "RUNNING":
+                return fresh[0]["name"]
+        time.sleep(PAUSE)
+
+
+def _finish(arguments, place: Place, watcher: Watcher, recorder: Recorder, name: str, clock: Stopwatch) -> int:
+    status = next(e["status"] for e in watcher.executions("CustomizeMachine") if e["name"] == name)
+    if status != "SUCCEEDED":
+        raise Failed(
+            f"{name} ended {status}; see `toolsmith watch {name}` and the cloud's log {arguments.home}/cloud/cloud.log"
+        )
+    folder = (arguments.out or arguments.home / "reports" / name).absolute()
+    files = fetch(place, name, folder)
+    clock.lap("report")
+    summary = write(place, watcher, recorder, name, folder, files, clock.seconds)
+    _say(summary["verdict"])
+    print(Path(files["report.html"]).absolute())
+    return 0

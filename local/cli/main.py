@@ -1,0 +1,113 @@
+"""The commands and their options; each is carried out by a module of its own, imported when it is used."""
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from local.cli.failures import Failed, Misused
+from toolsmith.errors import DocumentRejected, ToolsmithError
+
+HOME = Path(".toolsmith")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="toolsmith", description="Documents become a model that calls tools better, and the proof of it."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_running, _following, _offline):
+        add(commands)
+    return parser
+
+
+def _command(commands, name: str, module: str, text: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(module=module)
+    return parser
+
+
+def _at_home(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--home", type=Path, default=HOME, help="folder of the local cloud (default .toolsmith)")
+    parser.add_argument("--port", type=int, default=4566, help="port of the local cloud on 127.0.0.1")
+
+
+def _somewhere(parser: argparse.ArgumentParser) -> None:
+    _at_home(parser)
+    parser.add_argument("--stack", help="a deployed stack on AWS instead of the local cloud")
+    parser.add_argument("--json", action="store_true", help="one JSON object per line on stdout")
+
+
+def _running(commands) -> None:
+    demo = _command(
+        commands, "demo", "demo", "Drop documents into a local cloud and follow them until a model is registered."
+    )
+    _at_home(demo)
+    demo.add_argument("--drop", type=Path, action="append", metavar="PATH", help="files or folders instead of samples/")
+    demo.add_argument("--out", type=Path, help="write summary.json, dataset/ and report.html here")
+    demo.add_argument("--seed", type=int, default=0, help="seed of split, training and sampling (default 0)")
+    demo.add_argument("--fresh", action="store_true", help="start from an empty cloud")
+    demo.add_argument("--keep", action="store_true", help="leave the cloud running at the end")
+    up = _command(commands, "up", "up", "Start the local cloud and deploy template.yaml to it; runs until interrupted.")
+    _at_home(up)
+    up.add_argument("--seed", type=int, default=0, help="seed of split, training and sampling (default 0)")
+    drop = _command(commands, "drop", "drop", "Drop files or folders into incoming/.")
+    _somewhere(drop)
+    drop.add_argument("paths", type=Path, nargs="+", metavar="FILE")
+
+
+def _following(commands) -> None:
+    watch = _command(commands, "watch", "watch", "Follow documents and a run while they go on.")
+    _somewhere(watch)
+    watch.add_argument("run", nargs="?", help="the run to follow (default: the newest)")
+    watch.add_argument("--once", action="store_true", help="print the state as it is and stop")
+    report = _command(commands, "report", "report", "Fetch the report of a run and print where it lies.")
+    _somewhere(report)
+    report.add_argument("run", nargs="?", help="the run (default: the newest that was reported)")
+    report.add_argument("--out", type=Path, help="folder for the files (default: below --home)")
+
+
+def _offline(commands) -> None:
+    parse = _command(commands, "parse", "documents", "Parse one file and print the document as JSON.")
+    parse.add_argument("file", type=Path)
+    parse.add_argument("--json", action="store_true", help="one object (default: the same, indented)")
+    chunk = _command(commands, "chunk", "documents", "Chunk one file and print its chunks as JSON lines.")
+    chunk.add_argument("file", type=Path)
+    chunk.add_argument("--size", type=int, default=2000, help="most characters of a chunk (default 2000)")
+    chunk.add_argument("--overlap", type=int, default=200, help="characters shared by neighbours (default 200)")
+    _command(commands, "grade", "grade", "Grade a reward event (JSON) from stdin, as the reward function does.")
+    _command(commands, "judge", "grade", "Judge answers (JSON lines) from stdin by the strict rules.")
+    request = _command(commands, "request", "request", "Print the CreateTrainingJob request of a stage.")
+    request.add_argument("stage", choices=["sft", "rft", "eval"])
+    request.add_argument("--student", default="nova-2-lite", help="folder of recipes/ (default nova-2-lite)")
+    request.add_argument("--run", default="run-example", help="name of the run")
+    request.add_argument("--data", default="s3://BUCKET/datasets/DIGEST", help="S3 prefix of the dataset")
+    request.add_argument("--output", default="s3://BUCKET/runs/RUN/output", help="S3 prefix of the outputs")
+    request.add_argument("--checkpoint", help="S3 URI to start from (rft, eval); the base model where absent")
+    request.add_argument("--role", default="arn:aws:iam::111122223333:role/TrainingRole")
+    request.add_argument("--reward", default="arn:aws:lambda:us-east-1:111122223333:function:toolsmith-SageMakerReward")
+    request.add_argument(
+        "--metrics", default="arn:aws:lambda:us-east-1:111122223333:function:toolsmith-SageMakerMetrics"
+    )
+    request.add_argument("--recipe", action="store_true", help="print the rendered recipe instead")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return importlib.import_module(f"local.cli.{arguments.module}").run(arguments) or 0
+    except Misused as error:
+        print(f"toolsmith {arguments.command}: {error}", file=sys.stderr)
+        return 2
+    except (Failed, ToolsmithError) as error:
+        kind = "" if isinstance(error, Failed | DocumentRejected) else f"{type(error).__name__}: "
+        print(f"toolsmith {arguments.command}: {kind}{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on where this one stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -1,0 +1,43 @@
+"""`toolsmith report`: the files of a run's report, fetched to where a browser can open them."""
+
+import json
+import sys
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+from local.cli.failures import Failed
+from local.cli.place import Place, place_of
+from local.cli.status import Watcher
+
+FILES = ("report.html", "report.json", "model_card.md")
+
+
+def fetch(place: Place, run: str, folder: Path) -> dict[str, Path]:
+    """Download the report of a run. Raises Failed where it has none yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {}
+    for name in FILES:
+        try:
+            place.client("s3").download_file(place.outputs["WorkBucket"], f"runs/{run}/{name}", str(folder / name))
+        except ClientError as error:
+            raise Failed(f"{run} has no {name} yet; see how far it is with `toolsmith watch {run}`") from error
+        found[name] = folder / name
+    return found
+
+
+def run(arguments) -> int:
+    place = place_of(arguments)
+    reported = [row for row in Watcher(place).rows("RUN") if row.get("status") == "reported"]
+    name = arguments.run or (
+        max(reported, key=lambda row: row.get("reported_at", row["id"]))["id"] if reported else None
+    )
+    if name is None:
+        raise Failed("no run has a report yet; start one by dropping documents")
+    files = fetch(place, name, arguments.out or arguments.home / "reports" / name)
+    if arguments.json:
+        print(json.dumps({"run": name, **{file: str(path) for file, path in files.items()}}))
+    else:
+        print(files["report.html"].absolute())
+        print(json.loads(files["report.json"].read_text()).get("verdict", ""), file=sys.stderr)
+    return 0

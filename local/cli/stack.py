@@ -1,0 +1,71 @@
+"""Builds and deploys template.yaml to the local cloud with the real `sam`, unless what is deployed is the same."""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from local.cli.failures import Failed, Misused
+from local.cli.place import STACK
+from local.cloud import Cloud
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers", "recipes", "statemachines")
+
+
+def parameters(seed: int) -> list[str]:
+    """The laptop's parameters: samconfig.toml's environment `local` and the host's runtime and architecture."""
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+    machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+    own = [f"Runtime=python3.{sys.version_info.minor}", f"Architecture={machine}", f"Seed={seed}"]
+    return config["local"]["deploy"]["parameters"]["parameter_overrides"] + own
+
+
+def _digest(chosen: list[str]) -> str:
+    seen = hashlib.sha256(json.dumps(chosen).encode())
+    for source in SOURCES:
+        path = ROOT / source
+        for file in [path] if path.is_file() else sorted(path.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                seen.update(f"{file.relative_to(ROOT)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return seen.hexdigest()
+
+
+def _sam() -> str:
+    beside = ROOT / ".venv-sam" / "bin" / "sam"
+    found = str(beside) if beside.is_file() else shutil.which("sam")
+    if not found:
+        raise Misused("the SAM CLI is not installed; run `make setup`")
+    return found
+
+
+def deploy(cloud: Cloud, home: Path, seed: int) -> bool:
+    """Bring the local stack up to date; False where nothing had to be done. Raises Failed with sam's own words."""
+    chosen = parameters(seed)
+    digest, mark = _digest(chosen), home / "deployed"
+    if mark.is_file() and mark.read_text() == digest:
+        return False
+    build = home / "build"
+    env = {**os.environ, **cloud.env(), "BUILD_FOR": "host", "PYTHON": sys.executable}
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+    overrides = ["--parameter-overrides", *chosen]
+    _run([_sam(), "build", "--build-in-source", "--build-dir", str(build), *overrides], env, home / "sam-build.log")
+    command = [_sam(), "deploy", "--template-file", str(build / "template.yaml"), "--stack-name", STACK, "--resolve-s3",
+               "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
+               "--region", "us-east-1", *overrides]  # fmt: skip
+    _run(command, env, home / "sam-deploy.log")
+    mark.write_text(digest)
+    return True
+
+
+def _run(command: list[str], env: dict[str, str], log: Path) -> None:
+    with log.open("wb") as out:
+        code = subprocess.run(command, cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT, check=False).returncode
+    if code:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+        raise Failed(f"`{Path(command[0]).name} {command[1]}` ended with {code}; the end of {log}:\n{tail}")

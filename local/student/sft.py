@@ -1,0 +1,84 @@
+"""Supervised fine-tuning: cross-entropy of the labelled answers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from local.student import adapters
+from local.student.batches import Row, answer_loss, row
+from local.student.records import Labelled
+from local.student.settings import Sft
+from toolsmith.errors import TrainingDiverged
+
+OnStep = Callable[[int, float, float], None]  # step from 1, epoch, loss
+
+
+def choose(labelled: Sequence[Labelled], most: int, seed: int) -> list[Labelled]:
+    """The rows that the job may see: `most` of them drawn by `seed`, or all for 0."""
+    rows = list(labelled)
+    Random(seed * 7919 + 5).shuffle(rows)
+    return rows[:most] if most else rows
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, labelled: Sequence[Labelled], longest: int) -> list[Row]:
+    """Rows of tokens; those longer than `longest` are left out, as the real container does."""
+    rows = [row(tokenizer, item.system, item.question, item.answer) for item in labelled]
+    return [r for r in rows if len(r.ids) <= longest]
+
+
+def batches(rows: Sequence[Row], size: int, seed: int) -> Iterator[list[Row]]:
+    """Endless batches; every row comes up once before any comes up again."""
+    r = Random(seed * 104729 + 11)
+    pool: list[Row] = []
+    while True:
+        batch = []
+        while len(batch) < size:
+            if not pool:
+                pool = r.sample(list(rows), len(rows))
+            batch.append(pool.pop())
+        yield batch
+
+
+def train(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    labelled: Sequence[Labelled],
+    settings: Sft,
+    on_step: OnStep,
+    on_save: Callable[[adapters.Trainable, int], None] | None = None,
+) -> PreTrainedModel:
+    """Fixed steps on the chosen rows; returns the merged model.
+
+    Raises TrainingDiverged at the first loss that is not finite.
+    """
+    rows = encode(tokenizer, choose(labelled, settings.rows, settings.seed), settings.longest)
+    tuned = adapters.add(model, settings.optimizer, settings.seed)
+    adamw = adapters.optimizer(tuned, settings.optimizer)
+    stream = batches(rows, settings.batch, settings.seed)
+    tuned.train()
+    for step in range(settings.steps):
+        adapters.set_rate(adamw, settings.optimizer, step, settings.steps)
+        loss = answer_loss(tuned, next(stream))
+        value = loss.item()
+        if value != value or value in (float("inf"), float("-inf")):
+            raise TrainingDiverged(f"training_loss is {value} at step {step + 1}: lower optim_config.lr")
+        loss.backward()
+        adapters.apply(tuned, adamw, settings.optimizer.clip)
+        on_step(step + 1, (step + 1) * settings.batch / len(rows), value)
+        if on_save and (step + 1) % settings.save == 0 and step + 1 < settings.steps:
+            on_save(tuned, step + 1)
+    if on_save:
+        on_save(tuned, settings.steps)
+    return adapters.merged(tuned)
+
+
+@torch.no_grad()
+def validation_loss(model: adapters.Trainable, rows: Sequence[Row], size: int = 16) -> float:
+    """Mean cross-entropy over all rows."""
+    model.eval()
+    parts = [rows[at : at + size] for at in range(0, len(rows), size)]
+    total = sum(answer_loss(model, part).item() * len(part) for part in parts)
+    model.train()
+    return total / len(rows)

@@ -6,14 +6,11 @@ import unicodedata
 _UTF16 = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 # C1 controls stand for cp1252 characters wherever a file was mislabelled as Latin-1 (the HTML standard's table).
 _C1 = {code: bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0xA0)}
-_C1_FOUND = re.compile("[\x80-\x9f]")
-# Spaces that are not the plain one; ideographic and figure spaces among them.
-_SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
-# Soft hyphen, zero-width characters, direction marks, variation of spelling in tags (U+E0000), byte-order marks.
-_UNSEEN = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
-    "\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff\ud800-\udfff]"
-)
+# What `plain_unicode` changes, NBSP apart: C1 controls, odd spaces (figure and ideographic among them), soft hyphens,
+# zero-width characters, direction marks, tag characters (U+E0000), byte-order marks, lone surrogates.
+_ODD = re.compile(
+    "[\x80-\x9f\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f"
+    "\u3000\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f]")
 # Double-encoded UTF-8 as cp1252 shows it: "â€œ", "Â§", "Ã©".
 _TWICE = re.compile("(?:â€[\u0080-\u2122œž™˜š›]|Â[\u00a0-\u00bf]|Ã[\u0080-\u00bf])+")
@@ -73,10 +70,15 @@ def plain_unicode(text: str) -> str:
     """`clean` for text whose ASCII controls mean something to the caller."""
     if text.isascii():
         return text
-    text = _UNSEEN.sub("", _SPACES.sub(" ", text))
-    if _C1_FOUND.search(text):
-        text = text.translate(_C1)
+    text = text.replace("\xa0", " ")
+    if _ODD.search(text):
+        text = _ODD.sub(_plain, text)
     return unicodedata.normalize("NFC", text)
+
+
+def _plain(found: re.Match[str]) -> str:
+    character = found[0]
+    return _C1.get(ord(character), " " if character.isspace() else "")
 
 
 def undo_double(text: str) -> str:

@@ -92,7 +92,7 @@ def text_of(body: bytes) -> str:
 
 def read_loose(text: str, source: str, name: str) -> tuple[list[Document], Provenance, list[SetAside]]:
     """A filing's document without its submission: form and company from XBRL facts or the cover page."""
-    facts = {key.lower(): " ".join(re.sub(r"<[^>]*>", "", value).split()) for key, value in _DEI.findall(source)}
+    facts = {key.lower(): " ".join(re.sub(r"<[^>]*>", "", value).split()) for key, value in _DEI.findall(source)} if 'name="dei:' in source else {}
     form = _FORM.search(text[:6000])
     kind = facts.get("documenttype") or (form[1].upper() if form else "")
     registrant = _REGISTRANT.search(text[:8000])

@@ -24,6 +24,7 @@ _BINARY = (
 _BLOCK_TITLE = re.compile(
     rb"<title>\s*SEC\.gov \|\s*(?:Request Rate Threshold Exceeded|Your Request Originates from an Undeclared"
     rb"|Undeclared Automated)|Undeclared Automated Tool|Request Rate Threshold Exceeded", re.I)
+_ERROR_PAGE = re.compile(rb"<title>\s*(?:(?:40[0-9]|429|50[0-4])\b|SEC\.gov \| File Unavailable)|AkamaiNetStorage", re.I)
 _ERROR_XML = re.compile(rb"^\s*(?:<\?xml[^>]*>\s*)?<Error>\s*<Code>(\w+)", re.I)
 
 
@@ -49,7 +50,7 @@ def _refuse_pages_of_refusal(data: bytes) -> None:
     error = _ERROR_XML.match(head[:400])
     if error:
         raise DocumentRejected("http_error", f"an error body ({error[1].decode()}), not a document")
-    if b"AkamaiNetStorage" in head or re.search(rb"<title>\s*(?:4|5)\d\d\b", head, re.I):
+    if len(data) < 16384 and _ERROR_PAGE.search(head):
         raise DocumentRejected("http_error", "an HTTP error page, not a document")
 
 

@@ -10,7 +10,11 @@ import re
 
 from toolsmith.documents.encoding import plain_unicode
 
-ROW, ROW_END, CELL, BREAK, RAISED, KEPT, SHUT = "\x01", "\x02", "\x03", "\x04", "\x05", "\x06", "\x07"
+ROW, ROW_END, CELL, BREAK, RAISED, HIDE = "\x01", "\x02", "\x03", "\x04", "\x05", "\x06"
+_MARKS = (ROW, ROW_END, CELL, BREAK, RAISED, HIDE)
+# What a tag becomes: (closing, opening).
+_FIXED = {"td": ("", CELL), "th": ("", CELL), "tr": (ROW_END, ROW), "table": (ROW_END, ROW_END),
+          "hr": (f"\n{BREAK}\n", f"\n{BREAK}\n"), "sup": ("", RAISED)}
 _SENTINELS = re.compile("[\x00-\x08\x0e-\x1f\x7f]")
 
 # The quick split is right as long as no attribute or comment holds ">" and no text holds a stray "<".
@@ -19,24 +23,23 @@ _CAREFUL = re.compile(
     r"""(<(?:[a-zA-Z/][^>"']*+(?:"[^"]*+"[^>"']*+|'[^']*+'[^>"']*+)*+(?:>|\Z)"""
     r"""|!--(?:.*?-->|>)|!--.*+\Z|[!?][^>]*+(?:>|\Z)))""", re.S)
 _RAW = re.compile(r"<(script|style|textarea|xmp|title)\b[^>]*>.*?(?:</\1\s*>|\Z)", re.S | re.I)
-_NAME = re.compile(r"</?([a-zA-Z][^\s/>]*)")
+_NAME = re.compile(r"</?([a-zA-Z][^\s/>]*)").match
 _PRE = re.compile(r"<pre\b.*?(?:</pre|\Z)", re.S | re.I)
 _BLOCKS = frozenset(
     ["address", "article", "aside", "blockquote", "body", "br", "caption", "center", "dd", "details", "dir", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "html", "legend", "li", "main", "menu", "nav", "ol", "option", "p", "pre", "section", "select", "summary", "tbody", "tfoot", "thead", "ul", "page", "opinion", "head-matter"])
 _GONE = frozenset(["script", "style", "template", "noscript", "iframe", "object", "ix:header", "ix:exclude", "title", "textarea", "xmp", "svg"])
 _VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"])
 _RAWTEXT = frozenset(["script", "style", "textarea", "xmp", "title"])
-_HIDING = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|font-size\s*:\s*0+(?:\.0*)?(?:px|pt|em|rem|%)?\s*(?:[;\"']|$)"
-    r"|(?:left|top|text-indent|margin-left)\s*:\s*-\d{4,}|opacity\s*:\s*0(?:\.0+)?\s*(?:[;\"']|$)|\saria-hidden\s*=\s*[\"']?true", re.I)
-_HIDDEN_ATTRIBUTE = re.compile(r"\shidden(?:\s*=\s*[\"']?(?:hidden|true)?[\"']?)?\s*(?:/?>|\s[a-z])", re.I)
+_HIDDEN = re.compile(r"visibility\s*:\s*hidden|aria-hidden\s*=\s*[\"']?true|\shidden(?:\s*=\s*[\"']?(?:hidden|true)?[\"']?)?\s*"
+                     r"(?:/?>|\s[a-z])", re.I)
+_NO_SIZE = re.compile(r"(?:font-size|opacity):0+(?:\.0*)?(?:px|pt|em|rem|%)?(?:[;\"']|$)")
+_FAR_OFF = re.compile(r"(?:left|top|text-indent):-\d{4,}")
 _PAGE_BREAK = re.compile(r"(?:page-)?break-(?:before|after)\s*:\s*(?:always|page|left|right)", re.I)
-_WHITE = r"(?:#fff(?:fff)?\b|white\b|rgb\(\s*255\s*,\s*255\s*,\s*255\s*\))"
-_WHITE_TEXT = re.compile(r"(?<![-\w])color\s*:\s*" + _WHITE, re.I)
-_WHITE_BACK = re.compile(r"background(?:-color)?\s*:\s*" + _WHITE, re.I)
-_COMMON = (("&#160;", " "), ("&nbsp;", " "), ("&#8217;", "’"), ("&#8220;", "“"), ("&#8221;", "”"), ("&#8212;", "—"),
-           ("&#32;", " "), ("&#xa0;", " "), ("&#xA0;", " "))
-_SPACES = re.compile(r"[^\S\n]+")
+_WHITE = r"(?:#fff(?:fff)?\b|white\b|rgb\(255,255,255\))"
+_WHITE_TEXT = re.compile(r"(?<![-\w])color:" + _WHITE)
+_WHITE_BACK = re.compile(r"background(?:-color)?:" + _WHITE)
+_ENTITY = re.compile(r"(&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[A-Za-z][A-Za-z0-9]{0,31};?))")
+_NO_MARKS = {**dict.fromkeys(range(32)), **dict.fromkeys(map(ord, "\t\n\r\f\v\xa0"), " ")}
 
 
 class _Tags(dict):
@@ -48,32 +51,24 @@ class _Tags(dict):
         self.gone: dict[str, str] = {}
 
     def __missing__(self, tag: str) -> str:
-        found = _NAME.match(tag)
-        name = found[1].lower() if found else ""
-        self._doubt(tag, name)
-        value = self[tag] = self._separator(tag, name) if name else ""
+        if tag.rfind("<") or tag.count('"') & 1 or tag.count("'") & 1:
+            self.careful = True
+        found = _NAME(tag)
+        value = self[tag] = self._separator(tag, found[1].lower()) if found else self._no_element(tag)
         return value
 
-    def _doubt(self, tag: str, name: str) -> None:
-        if not name:
-            self.careful |= not tag.startswith(("<!", "<?", "</")) or (tag.startswith("<!--") and not tag.endswith("-->"))
-        elif "<" in tag[1:] or tag.count('"') % 2 or tag.count("'") % 2 or name in _RAWTEXT and tag[1] != "/":
-            self.careful |= name not in ("title", "style") or "<" in tag[1:]
+    def _no_element(self, tag: str) -> str:
+        """Comments and declarations are dropped; "<180>" is text."""
+        self.careful |= tag.startswith("<!--") and not tag.endswith("-->")
+        return "" if tag[1] in "!?/" else tag
 
     def _separator(self, tag: str, name: str) -> str:
         opening = tag[1] != "/"
-        if opening and name not in _VOID and not tag.endswith("/>") and (name in _GONE or hides(tag)):
+        if opening and (name in _GONE or hides(tag)) and name not in _VOID and tag[-2:] != "/>":
             self.gone[tag] = name
-        if name in ("td", "th"):
-            return CELL
-        if name == "tr":
-            return ROW if opening else ROW_END
-        if name == "table":
-            return ROW_END
-        if name == "hr":
-            return f"\n{BREAK}\n"
-        if name == "sup":
-            return RAISED if opening else ""
+            return HIDE
+        if name in _FIXED:
+            return _FIXED[name][opening]
         if name not in _BLOCKS:
             return ""
         return f"\n{BREAK}\n" if opening and "break-" in tag and _PAGE_BREAK.search(tag) else "\n"
@@ -81,24 +76,22 @@ class _Tags(dict):
 
 def hides(tag: str) -> bool:
     """Whether an opening tag's attributes hide its content from a reader."""
-    if "style" in tag or "STYLE" in tag or "aria-" in tag:
-        if _HIDING.search(tag) and "margin-left:-" not in tag:
-            return True
-        if _WHITE_TEXT.search(tag) and _WHITE_BACK.search(tag):
-            return True
-    return " hidden" in tag and _HIDDEN_ATTRIBUTE.search(tag) is not None
+    if "=" not in tag:
+        return " hidden" in tag.lower()
+    tight = tag.lower().replace(" ", "")
+    if "display:none" in tight or "hidden" in tight and _HIDDEN.search(tag):
+        return True
+    if ":0" in tight and _NO_SIZE.search(tight) or ":-" in tight and _FAR_OFF.search(tight):
+        return True
+    return ("fff" in tight or "white" in tight or "255,255,255" in tight) and (
+        _WHITE_BACK.search(tight) is not None and _WHITE_TEXT.search(tight) is not None)
 
 
 def lines_of_html(source: str) -> list[str]:
     """The visible text of an HTML document as lines; BREAK stands alone on a line at each page border."""
-    if _SENTINELS.search(source):
+    if any(map(source.__contains__, _MARKS)):
         source = _SENTINELS.sub("", source)
-    source = _flat(source)
-    parts, tags = _split(source)
-    if tags.gone:
-        _drop_hidden(parts, tags.gone)
-    parts[1::2] = map(tags.__getitem__, parts[1::2])
-    text = _unescape("".join(parts))
+    text = _unescape(_joined(_flat(source)))
     return _lines(_spread_rows(plain_unicode(text)))
 
 
@@ -111,66 +104,76 @@ def _flat(source: str) -> str:
     """Line ends in the source are spaces, except in PRE, where they are line breaks."""
     if "<pre" in source or "<PRE" in source:
         source = _PRE.sub(lambda found: found[0].replace("\r\n", "\n").replace("\n", "<br>"), source)
-    return source.replace("\n", " ").replace("\r", " ").replace("\t", " ").replace("\x0c", " ").replace("\x0b", " ")
+    return source.replace("\r\n", " ").replace("\n", " ").replace("\r", " ").replace("\t", " ").replace("\x0c", " ").replace("\x0b", " ")
 
 
-def _split(source: str) -> tuple[list[str], _Tags]:
-    """Text and tags in turn. The quick split is kept unless a tag shows that it went wrong."""
-    tags = _Tags()
-    parts = _QUICK.split(source)
-    for tag in set(parts[1::2]):
-        tags[tag]
-    if not tags.careful and "<" not in parts[-1]:
-        return parts, tags
-    tags = _Tags()
-    parts = _CAREFUL.split(_RAW.sub(" ", source))
-    for tag in set(parts[1::2]):
-        tags[tag]
-    return parts, tags
+def _joined(source: str) -> str:
+    """The text with tags replaced by separators. The quick split is kept unless a tag shows that it went wrong."""
+    for pattern in (_QUICK, _CAREFUL):
+        if pattern is _CAREFUL:
+            source = _RAW.sub(" ", source)
+        parts = pattern.split(source)
+        tags, found = _Tags(), parts[1::2]
+        parts[1::2] = separators = list(map(tags.__getitem__, found))
+        sound = not tags.careful and "<" not in parts[-1]
+        if tags.gone:
+            sound &= _drop_hidden(parts, separators, found, tags.gone)
+        if sound:
+            break
+    return "".join(parts)
 
 
-def _drop_hidden(parts: list[str], gone: dict[str, str]) -> None:
-    """Blank the text and tags from each hiding tag to its closing tag, in place."""
-    at = 1
-    while at < len(parts):
-        name = gone.get(parts[at])
-        at = _blank(parts, at, name) if name else at + 2
+def _drop_hidden(parts: list[str], separators: list[str], found: list[str], gone: dict[str, str]) -> bool:
+    """Blank parts from each hiding tag to its closing tag. False if a closing tag seems to have been swallowed."""
+    done, sound = 0, True
+    for at in [index for index, separator in enumerate(separators) if separator is HIDE]:
+        parts[2 * at + 1] = ""
+        if at < done:
+            continue
+        name = gone[found[at]]
+        end, plain = _closing(found, at, name)
+        sound &= plain or name not in _RAWTEXT
+        if end is None and name in _RAWTEXT:
+            end = len(found) - 1
+        if end is not None:
+            parts[2 * at + 1:2 * end + 2] = [""] * (2 * (end - at) + 1)
+            done = end
+    return sound
 
 
-def _blank(parts: list[str], at: int, name: str) -> int:
-    """Blank the element `name` opened at `at`; returns where to go on. An element never closed hides nothing."""
-    end = _closing(parts, at, name)
-    if end is None:
-        if name not in _GONE and not name.startswith("ix:"):
-            return at + 2
-        end = len(parts) - 2 if name in _RAWTEXT else at
-    for index in range(at + 1, end):
-        parts[index] = "" if index % 2 == 0 else "<!-->"
-    return end + 2
-
-
-def _closing(parts: list[str], at: int, name: str) -> int | None:
-    depth = 1
-    opened, closed = re.compile(rf"<{re.escape(name)}[\s>]", re.I), re.compile(rf"</{re.escape(name)}[\s>]", re.I)
-    for index in range(at + 2, len(parts), 2):
-        tag = parts[index]
-        if closed.match(tag):
-            depth -= 1
-            if not depth:
-                return index
-        elif opened.match(tag) and not tag.endswith("/>"):
+def _closing(found: list[str], at: int, name: str) -> tuple[int | None, bool]:
+    """Index of the tag that closes `found[at]` (None if none does), and whether no other of its kind came between."""
+    width, depth, plain = len(name) + 1, 1, True
+    nests = name not in _GONE and name != "p"
+    for index in range(at + 1, len(found)):
+        tag = found[index]
+        if tag[1] == "/":
+            if tag[2:width + 1].lower() == name and not tag[width + 1:width + 2].isalnum():
+                depth -= 1
+                if not depth:
+                    return index, plain
+        elif tag[1:width].lower() == name and not tag[width:width + 1].isalnum():
+            plain = False
             if name == "p":
-                return index - 2
-            depth += 1
-    return None
+                return index - 1, plain
+            depth += nests and not tag.endswith("/>")
+    return None, False
 
 
 def _unescape(text: str) -> str:
     if "&" not in text:
         return text
-    for entity, character in _COMMON:
-        text = text.replace(entity, character)
-    return html.unescape(text) if "&" in text else text
+    parts = _ENTITY.split(text)
+    parts[1::2] = map(_Entities().__getitem__, parts[1::2])
+    return "".join(parts)
+
+
+class _Entities(dict):
+    """Character references as HTML5 reads them; each different one is worked out once."""
+
+    def __missing__(self, reference: str) -> str:
+        value = self[reference] = html.unescape(reference).translate(_NO_MARKS)
+        return value
 
 
 def _spread_rows(text: str) -> str:
@@ -190,11 +193,19 @@ def _spread_rows(text: str) -> str:
 
 
 def _row(inside: str) -> str:
-    cells = [" ".join(cell.split()) for cell in inside.split(CELL)]
-    filled = [cell for cell in cells if cell]
-    return CELL.join(filled).replace(BREAK, "")
+    """A row's filled cells; a row with only one keeps its lines, as in tables that lay out a page."""
+    filled = [cell.strip() for cell in inside.split(CELL) if cell and not cell.isspace()]
+    if len(filled) < 2:
+        return filled[0] if filled else ""
+    return CELL.join(filled).replace("\n", " ").replace(BREAK, "")
 
 
 def _lines(text: str) -> list[str]:
-    joined = [" ".join(line.split()) for line in text.split("\n")]
-    return [line.replace(CELL, "\t") if CELL in line else line for line in joined if line]
+    """Lines with single spaces, none empty; most lines are so already and only looked at."""
+    lines = []
+    for line in text.split("\n"):
+        if line and not line.isspace():
+            if "  " in line or line[0] == " " or line[-1] == " ":
+                line = " ".join(line.split())
+            lines.append(line.replace(CELL, "\t") if CELL in line else line)
+    return lines

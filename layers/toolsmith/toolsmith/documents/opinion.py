@@ -9,12 +9,14 @@ from dataclasses import replace
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from toolsmith.documents import xmlforms
 from toolsmith.documents.furniture import without_furniture
 from toolsmith.documents.markup import text_of_fragment
 from toolsmith.documents.model import Document, Provenance
 from toolsmith.documents.plaintext import lines_of_text
+from toolsmith.documents.sections import divided
 from toolsmith.documents.writing import Writer
-from toolsmith.documents.xmltree import first
+from toolsmith.documents.xmltree import first, flat, local
 
 FIELDS = ("html_with_citations", "html_columbia", "html_lawbox", "xml_harvard", "html_anon_2020", "html", "plain_text")
 _STAR = re.compile(r"<(span|page-number)\b(?=[^>]*(?:star-pagination|citation-index|label=))[^>]*>\s*\*?(\d+)\s*</\1>", re.I)
@@ -25,14 +27,17 @@ _DECIDED = re.compile(
     rf"(?:Decided|Filed|Dated|Argued[^\n]{{0,60}}Decided)?[:\s]*\b((?:{_MONTHS}|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.?)"
     r"\s+(\d{1,2}),\s*(\d{4})")
 _COURT = re.compile(
-    r"((?:In the )?(?:United States|Supreme|Superior|District|Circuit|Appellate|Court of|Commonwealth|Board of Veterans)[^\n]{0,60}?"
-    r"(?:Court|Appeals|Circuit|Division)[^\n]{0,60})", re.I)
+    r"^[ \t]*((?:In the )?(?:United States|Supreme|Superior|District|Circuit|Appellate|Court of|Commonwealth|Board of Vet)"
+    r"[^\n.]{0,60}?(?:Court|Appeals|Circuit|Division|Department)\b[^\n]{0,60})", re.I | re.M)
 _CITE = re.compile(r"\b(\d{1,4}) ((?:U\.\s?S\.|S\.\s?Ct\.|L\.\s?Ed\.(?:\s?2d)?|F\.(?:\s?(?:2d|3d|4th))?|F\.\s?Supp\.(?:\s?(?:2d|3d))?"
                    r"|[A-Z][A-Za-z.]{0,12}\s?(?:2d|3d))) (\d{1,5})\b")
 _VERSUS = re.compile(r"\bv(?:s)?\.?\s", re.I)
-_PART = re.compile(r"^(?:(?:[IVX]{1,5}|[A-H])\.(?: [A-Z][^\n]{0,100})?|(?:OPINION|ORDER|MEMORANDUM|DISSENT|FOOTNOTES|NOTES|SYLLABUS)[^\n]{0,60}"
-                   r"|[A-Z][A-Za-z.' -]{2,40}, (?:(?:Chief |Senior |Associate )?(?:Circuit |District )?(?:Judge|Justice)|[CP]\.?J\.|J\.)"
-                   r"[^\n]{0,60}(?:dissenting|concurring)[^\n]{0,60})$", re.M | re.I)
+# Roman and lettered headings, named parts, separate opinions.
+_PART = re.compile(
+    r"^[ \t]*(?:(?:[IVX]{1,5}|[A-H])\.(?: [A-Z][^\n&,\d]{0,60})?"
+    r"|(?:OPINION|ORDER|MEMORANDUM|DISSENT|FOOTNOTES|NOTES|SYLLABUS|Opinion|Footnotes|Notes)(?: [A-Z][^\n]{0,50})?:?"
+    r"|[A-Z][A-Za-z.' -]{2,40}, [^\n]{0,40}(?:Judge|Justice|[CP]\.?J\.|J\.)[^\n]{0,60}(?:dissent|concurr)[^\n]{0,60})[ \t]*$",
+    re.M)
 
 
 def documents_of_json(raw: Any, name: str) -> tuple[list[Document], Provenance] | None:
@@ -97,7 +102,7 @@ def _typed(source: str) -> str:
 
 def _opinion(text: str, kind: str, name: str, pages: tuple[str, ...] = ()) -> Document:
     out = Writer()
-    at = 0
+    at, text = 0, text.strip()
     for found in _PART.finditer(text):
         if found.start() > at:
             out.line(text[at:found.start()])
@@ -105,7 +110,8 @@ def _opinion(text: str, kind: str, name: str, pages: tuple[str, ...] = ()) -> Do
         at = found.start()
     out.line(text[at:])
     facts = {"pages": f"{pages[0]}-{pages[-1]}"} if pages else {}
-    return out.document(kind, "1", name, facts=facts)
+    written = out.document(kind, "1", name, facts=facts)
+    return replace(written, sections=divided(written.text, written.sections))
 
 
 def _cap(raw: dict[str, Any], name: str) -> Document | None:
@@ -179,6 +185,15 @@ def documents_of_case_xml(root: Element, name: str) -> tuple[list[Document], Pro
         date=_iso(first(root, "DecisionDate")), docket=first(root, "DocketNumber") or None,
         citations=tuple(one for one in cites if one))
     return ([] if out.empty else [out.document("opinion", "1", name)]), about
+
+
+def documents_of_mods(root: Element, name: str) -> tuple[list[Document], Provenance]:
+    """GovInfo's MODS record of a court case: titles, parties and docket entries, without the opinion itself."""
+    document = xmlforms.document_of(root, "MODS", name)
+    court = next((flat(one) for one in root.iter() if local(one) == "courtName"), "")
+    return [document], Provenance(
+        "opinion", name, case=first(root, "title") or None, court=court or None,
+        date=_iso(first(root, "dateIssued", "dateFiled")), docket=first(root, "caseNumber") or None)
 
 
 def _iso(date: str) -> str | None:

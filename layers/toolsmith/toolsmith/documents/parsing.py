@@ -41,6 +41,8 @@ def parse(data: bytes, name: str) -> Parsed:
 
 
 def _nothing(documents: list[Document], aside: list[SetAside]) -> DocumentRejected:
+    if any(one.reason == "truncated" for one in aside):
+        return DocumentRejected("truncated", "the file ends before any text")
     if aside and documents:
         return DocumentRejected("no_text", "; ".join(f"{one.where}: {one.reason}" for one in aside[:8]))
     return DocumentRejected("no_text", aside[0].detail if aside else "the file holds no readable text")
@@ -65,7 +67,9 @@ def _read(data: bytes, name: str) -> Found:
 
 def _is_html(head: str) -> bool:
     root = _ROOT.search(head)
-    return root is None or bool(_HTML.match(root[0])) or "<html" in head.lower()
+    if re.match(r"(?:<\?xml[^>]*>\s*)?<!(?:DOCTYPE(?!\s+html)|ENTITY)", head, re.I):
+        return False
+    return root is None or bool(_HTML.match(root[0] + " ")) or re.search(r"<html[\s>]", head, re.I) is not None
 
 
 def _read_json(text: str, name: str) -> Found:
@@ -96,6 +100,8 @@ def _read_xml(data: bytes, text: str, name: str) -> Found:
         return documents, regulation.provenance(documents, found, name), []
     if tag == "Case":
         return *opinion.documents_of_case_xml(found, name), []
+    if tag == "mods":
+        return *opinion.documents_of_mods(found, name), []
     known = xmlforms.provenance(found, name)
     return [xmlforms.document_of(found, known.form or tag, name)], known, []
 

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 from toolsmith.documents.model import Document, Provenance
 from toolsmith.documents.writing import Writer
-from toolsmith.documents.xmltree import first, flat, local
+from toolsmith.documents.xmltree import flat, local
 
 ROOTS = frozenset(["ECFR", "DLPSTEXTCLASS", "CFRDOC", "CFRGRANULE", "TITLE", "CHAPTER", "SUBCHAP", "PART", "SUBPART", "SECTION", "APPENDIX", "NOTICE", "RULE", "PRORULE", "FEDREG", "regulation", "DIV1", "DIV2", "DIV3", "DIV4", "DIV5", "DIV6", "DIV7", "DIV8", "DIV9"])
 _SKIP = frozenset(["CFRTOC", "HEADER", "AMDDATE", "VOLUME", "FMTR", "TOC", "TOCHD", "EDNOTES", "MATH", "IMG", "GPH", "GID", "PRTPAGE", "FRDOC", "BILCOD", "TITLEPG", "BTITLE", "tableOfContents", "fdsys", "preamble", "effectiveDate"])
@@ -63,11 +63,18 @@ def _title_of(root: Element, name: str) -> str:
     return found[1] if found else ""
 
 
+# GovInfo cuts a title into volumes and says so in its heading; the API does not.
+_VOLUME = re.compile(r"\s*--\s*Volume \d+$")
+_STRUCTURE = frozenset("part subpart section paragraph appendix interpretation".split())
+_ABOVE = {"DIV1": 0, "DIV2": 1, "DIV3": 1, "DIV4": 2, "CHAPTER": 1, "SUBCHAP": 2}
+
+
 class _Walk:
     def __init__(self, name: str, title: str) -> None:
         self.name, self.title, self.part = name, title, ""
         self.documents: list[Document] = []
         self._out = Writer()
+        self._above: list[str] = []
 
     def close(self) -> None:
         """End the document being written, if it has any text."""
@@ -92,6 +99,8 @@ class _Walk:
             self._table(one)
         elif tag in _GROUPED or tag in _LINES and not _has_blocks(one):
             self._out.line(flat(one))
+        elif tag == "paragraph":
+            self._paragraph(one)
         elif tag == "STARS":
             self._out.line("* * * * *")
         else:
@@ -102,16 +111,17 @@ class _Walk:
         head = _head(one)
         found = _PART_HEAD.search(head)
         self.part = found[1] if found else re.sub(r"\D*(\d+\w*).*", r"\1", one.get("N", "") or one.get("label", ""))
-        self._out.section(head or f"Part {self.part}")
+        self._out.mark(head or f"Part {self.part}")
+        for line in [*self._above, head]:
+            self._out.line(line)
         self._children(one)
         self.close()
         self.part = ""
 
     def _section(self, one: Element) -> None:
         head = _head(one)
-        number = (one.get("N") or one.get("label") or "").replace("§", "").strip()
         found = _SECTION_NUMBER.search(head)
-        number = number or (found[1] if found else "")
+        number = (one.get("N") or "").replace("§", "").strip() or (found[1] if found else one.get("label", ""))
         if number and number.split(" ")[0] not in head:
             head = f"§ {number} {head}".strip()
         if not self.part and (owner := re.match(r"(\d+[a-z]?)\.", number)):
@@ -119,12 +129,27 @@ class _Walk:
         self._out.section(head, number, ("reserved",) if "[Reserved]" in head else ())
         self._children(one)
 
+    def _paragraph(self, one: Element) -> None:
+        own = [one.get("marker", "")] + [flat(child) for child in one if local(child) in ("title", "content")]
+        self._out.line(" ".join(text for text in own if text))
+        for child in one:
+            if local(child) not in ("title", "content"):
+                self.element(child)
+
     def _container(self, one: Element, tag: str) -> None:
         if re.fullmatch(r"DIV[1-7,9]|SUBPART|SUBJGRP|APPENDIX|CHAPTER|SUBCHAP|subpart|appendix", tag) and _head(one):
-            self._out.section(_head(one))
+            self._open(_head(one), tag)
         elif one.text and one.text.strip():
             self._out.line(" ".join(one.text.split()))
         self._children(one)
+
+    def _open(self, head: str, tag: str) -> None:
+        """A heading above parts is kept for the next part; one inside a part opens a section."""
+        level = _ABOVE.get(tag)
+        if self.part or level is None:
+            self._out.section(head)
+        else:
+            self._above = [*self._above[:level], head]
 
     def _children(self, one: Element) -> None:
         for child in one:
@@ -142,7 +167,7 @@ class _Walk:
 
 
 def _has_blocks(one: Element) -> bool:
-    return any(local(child) in _LINES or local(child).upper() in ("TABLE", "GPOTABLE") for child in one)
+    return any(local(child) in _LINES or local(child) in _STRUCTURE or local(child).upper() in ("TABLE", "GPOTABLE") for child in one)
 
 
 def _head(one: Element) -> str:
@@ -154,7 +179,7 @@ def _head(one: Element) -> str:
             for line_break in child.iter():
                 if local(line_break).lower() == "br":
                     line_break.text = " "
-            return flat(child)
+            return _VOLUME.sub("", flat(child))
         if tag == "SECTNO":
             number = flat(child)
         elif tag in ("SUBJECT", "RESERVED", "HD") and not subject:
@@ -184,8 +209,3 @@ def _jsonld(node: dict[str, Any], out: Writer, depth: int) -> None:
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, dict):
                 _jsonld(child, out, depth + 1)
-
-
-def title_text(root: Element) -> str:
-    """The regulation's own title, where the file gives one."""
-    return first(root, "HEAD", "SUBJECT", "title")

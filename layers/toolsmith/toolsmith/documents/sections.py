@@ -5,11 +5,13 @@ import re
 from toolsmith.documents.model import Section
 
 _ITEM = re.compile(
-    r"^[ \t]*(?:part\s+(?:i{1,3}|iv)\b[\s,.:–—-]*)?items?[ \t]+(\d{1,2}(?:\.\d\d)?)[ \t]*(?:\(?([a-c])\)?(?![a-z]))?"
-    r"[ \t]*[.:–—\-\t ]*([^\n]{0,200})$", re.I | re.M)
+    r"\n[ \t]*(?i:(?:part\s+(?:i{1,3}|iv)\b[\s,.:–—-]*)?items?[ \t]+(\d{1,2}(?:\.\d\d)?)[ \t]*(?:\(?([a-c])\)?(?![a-z]))?"
+    r"[ \t]*[.:–—\-\t ]*([^\n]{0,200}))(?=\n)")
 _SIGNATURES = re.compile(r"^[ \t]*(?:signatures?|s i g n a t u r e s?)[ \t]*:?$", re.I | re.M)
-_REFERENCE = re.compile(r"incorporated\s+(?:herein\s+)?by\s+reference|included\s+(?:in|under)\s+.{0,40}exhibit\s+13", re.I | re.S)
+_REFERENCE = re.compile(
+    r"incorporated\s+(?:herein\s+|in\s+this\s+report\s+)?by\s+(?:this\s+)?reference|(?:in|under)\s+.{0,40}exhibit\s+13", re.I | re.S)
 _HEADING = re.compile(r"^(?:NOTES?\s+\d+.{0,120}|[A-Z][A-Z0-9 ,.&'’()/:;–—-]{7,120})$", re.M)
+_RUNS_ON = re.compile(r"(?:of|and|in|to|above|below|herein)\b", re.I)
 MAX_SHARE = 0.6
 
 
@@ -24,12 +26,19 @@ def sections_of(text: str) -> tuple[Section, ...]:
     found = [] if marks[0][0] == 0 else [Section("Preamble", 0, marks[0][0])]
     for (start, title, number), (end, _, _) in zip(marks, [*marks[1:], (len(text), "", "")], strict=True):
         found.append(Section(title, start, end, _flags(text[start:end], number), number))
-    return tuple(piece for one in found for piece in _divided(text, one, len(found)))
+    return divided(text, tuple(found))
+
+
+def divided(text: str, found: tuple[Section, ...]) -> tuple[Section, ...]:
+    """The sections, those that take too much of the text cut at a heading or near their middle."""
+    if len(found) < 2:
+        return found
+    return tuple(piece for one in found for piece in _divided(text, one))
 
 
 def _candidates(text: str) -> list[tuple[int, str, str]]:
     found = []
-    for match in _ITEM.finditer(text):
+    for match in _ITEM.finditer(f"\n{text}\n"):
         number = match[1] + (match[2] or "").upper()
         rest = match[3].strip()
         if _is_heading(match[0], rest):
@@ -39,9 +48,7 @@ def _candidates(text: str) -> list[tuple[int, str, str]]:
 
 def _is_heading(line: str, rest: str) -> bool:
     """A heading starts with a capital (or nothing) and is no sentence that goes on."""
-    if rest and (rest[0].islower() or rest[0] in ",;)”\"" or re.match(r"(?:of|and|in|to|above|below|herein)\b", rest, re.I)):
-        return False
-    return True
+    return not rest or not (rest[0].islower() or rest[0] in ",;)”\"" or _RUNS_ON.match(rest))
 
 
 def _short(title: str) -> str:
@@ -73,14 +80,13 @@ def _flags(text: str, number: str) -> tuple[str, ...]:
     return ("incorporated_by_reference",) if number and len(text) < 2500 and _REFERENCE.search(text) else ()
 
 
-def _divided(text: str, one: Section, count: int) -> list[Section]:
-    """A section that takes too much of the text is cut at its headings, or else near its middle."""
-    if count < 2 or one.end - one.start <= MAX_SHARE * len(text):
+def _divided(text: str, one: Section) -> list[Section]:
+    if one.end - one.start <= MAX_SHARE * len(text):
         return [one]
     middle = (one.start + one.end) // 2
     heads = [found.start() for found in _HEADING.finditer(text, one.start + 1, one.end)]
     near = min(heads, key=lambda at: abs(at - middle), default=-1)
     if abs(near - middle) > (one.end - one.start) // 4:
         near = text.find("\n", middle, one.end) + 1 or middle
-    rest = Section(f"{one.title} (continued)", near, one.end, (*one.flags, "continued"), one.number)
+    rest = Section(f"{one.title} (continued)".strip(), near, one.end, (*one.flags, "continued"), one.number)
     return [Section(one.title, one.start, near, one.flags, one.number), rest]

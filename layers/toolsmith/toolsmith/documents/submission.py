@@ -4,12 +4,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_OPEN = re.compile(rb"<DOCUMENT>", re.I)
 _CLOSE = (b"</DOCUMENT>", b"</document>")
-_TAG = re.compile(rb"^<(TYPE|SEQUENCE|FILENAME|DESCRIPTION)>[ \t]*([^\r\n]{0,4096})", re.I | re.M)
+_TAG = re.compile(rb"<(TYPE|SEQUENCE|FILENAME|DESCRIPTION)>[ \t]*([^\r\n<]{0,4096})", re.I)
 _TEXT = re.compile(rb"<TEXT>[ \t]*\r?\n?", re.I)
-_HEADER_FIELD = re.compile(r"^[ \t]*<?([A-Z][A-Z0-9 ()/.-]+?)[:>][ \t]*(\S[^\r\n]*)$", re.M | re.I)
-_HEADS = (b"<SEC-DOCUMENT>", b"<IMS-DOCUMENT>", b"<SEC-HEADER>", b"<IMS-HEADER>", b"<SUBMISSION>", b"<DOCUMENT>")
+_HEADER_FIELD = re.compile(r"(?:^[ \t]*|<)([A-Z][A-Z0-9 ()/.-]{1,60})[:>][ \t]*([^\s<][^\r\n<]*)", re.M)
+# The blocks of a header, the company that a filing is about first.
+_BLOCK = re.compile(r"^[ \t]*(ISSUER|SUBJECT COMPANY|FILER|FILED BY|FILED FOR|REPORTING-OWNER):[ \t]*$"
+                    r"|<(ISSUER|SUBJECT-COMPANY|FILER|FILED-BY|REPORTING-OWNER)>", re.M)
+_ABOUT = ("ISSUER", "SUBJECT COMPANY", "FILER")
+_HEADS = (b"<SEC-DOCUMENT>", b"<IMS-DOCUMENT>", b"<SEC-HEADER>", b"<IMS-HEADER>", b"<SUBMISSION>", b"<DOCUMENT>",
+          b"<ACCEPTANCE-DATETIME>")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 PEM = b"-----BEGIN PRIVACY-ENHANCED MESSAGE-----"
 
@@ -58,12 +62,12 @@ def parts(data: bytes) -> Iterator[Part]:
 
 
 def _next_open(data: bytes, at: int) -> int:
-    """The next <DOCUMENT> at the start of a line, or -1."""
+    """The next <DOCUMENT> at the start of a line or straight after a tag, or -1."""
     while True:
         found = data.find(b"<DOCUMENT>", at)
         lower = data.find(b"<document>", at, found if found >= 0 else len(data))
         found = lower if lower >= 0 else found
-        if found <= 0 or data[found - 1:found] in (b"\n", b"\r"):
+        if found <= 0 or data[found - 1] in b"\n\r>":
             return found
         at = found + 10
 
@@ -81,8 +85,8 @@ def _part(data: bytes, at: int, limit: int) -> Part:
         shut = data.rfind(mark, max(start, end - 256), end)
         end = shut if shut >= 0 else end
     name, flags = safe_name(fields.get("FILENAME", ""))
-    return Part(fields.get("TYPE", "")[:64], fields.get("SEQUENCE", "")[:16], name, start, max(start, end), closing >= 0,
-                flags)
+    kind, sequence = fields.get("TYPE", "")[:64], fields.get("SEQUENCE", "")[:16]
+    return Part(kind, sequence, name, start, max(start, end), closing >= 0, flags)
 
 
 def safe_name(name: str) -> tuple[str, tuple[str, ...]]:
@@ -94,10 +98,9 @@ def safe_name(name: str) -> tuple[str, tuple[str, ...]]:
 def header(data: bytes) -> Header:
     """The submission's header. Values that are no date or no CIK become None and are flagged."""
     first = _next_open(data, 0)
-    text = data[:min(first if first >= 0 else len(data), 65536)].decode("latin-1")
-    values: dict[str, str] = {}
-    for name, value in _HEADER_FIELD.findall(text):
-        values.setdefault(name.upper().replace("-", " ").strip(), value.strip())
+    text = data[:min(first if first >= 0 else len(data), 65536)].decode("latin-1").replace("\r", "\n")
+    about = _about(text)
+    values = _fields(about + "\n" + text)
     flags: list[str] = []
     cik = values.get("CENTRAL INDEX KEY") or values.get("CIK")
     count = values.get("PUBLIC DOCUMENT COUNT", "")
@@ -112,6 +115,25 @@ def header(data: bytes) -> Header:
         count=int(count) if count.isdigit() and len(count) < 6 else None,
         flags=tuple(flags),
     )
+
+
+def _about(text: str) -> str:
+    """The header block of the company the filing is about; a reporting owner only when there is no other."""
+    marks = list(_BLOCK.finditer(text))
+    ends = [one.start() for one in marks[1:]] + [len(text)]
+    names = [(one[1] or one[2]).replace("-", " ") for one in marks]
+    for wanted in _ABOUT:
+        if wanted in names:
+            at = names.index(wanted)
+            return text[marks[at].end():ends[at]]
+    return ""
+
+
+def _fields(text: str) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for name, value in _HEADER_FIELD.findall(text):
+        values.setdefault(name.upper().replace("-", " ").strip(), value.strip())
+    return values
 
 
 def _cik(value: str | None, flags: list[str]) -> str | None:

@@ -68,7 +68,7 @@ def provenance(root: Element, name: str) -> Provenance:
     form = first(root, "documentType", "submissionType", "schemaType")
     return Provenance(
         "filing", name, cik=cik if cik.isdigit() else None, form=form or None,
-        company=first(root, "issuerName", "entityName", "nameOfIssuer", "companyName", "regName", "name") or None,
+        company=first(root, "issuerName", "entityName", "companyName", "regName", "nameOfIssuerOfSecurities") or None,
         period=_iso(first(root, "periodOfReport", "repPdDate", "reportCalendarOrQuarter")))
 
 

@@ -11,7 +11,7 @@ from local.states import items, results
 from local.states.asl import State
 from local.states.clock import Cancel
 from local.states.errors import EXCEED_TOLERATED, Cancelled, StateError
-from local.states.execution import ENDED, Run
+from local.states.execution import ENDED, Run, abort
 from local.states.gang import Gang
 from local.states.interpreter import Flow, Outcome
 
@@ -33,7 +33,7 @@ def map_run_state(flow: Flow, state: State) -> Outcome:
     except StateError as error:
         if "map_run" in flow.scratch:
             _close(flow, "FAILED")
-            flow.emit("MapRunFailed", error=error.error, cause=error.cause)
+            flow.emit("MapRunFailed", **error.said())
         flow.emit("MapStateFailed")
         raise
     except Cancelled:
@@ -79,9 +79,14 @@ def _close(flow: Flow, status: str) -> None:
         return
     with journal.transaction():
         journal.put_map_run({**run, "status": status, "stopped": flow.services.clock.now()})
-        for child in journal.children(run["arn"]):
+        _abort_children(flow, run["arn"])
+
+
+def _abort_children(flow: Flow, arn: str) -> None:
+    with flow.services.journal.transaction():
+        for child in flow.services.journal.children(arn):
             if child["status"] == "RUNNING":
-                journal.put_execution({**child, "status": "ABORTED", "stopped": flow.services.clock.now()})
+                abort(flow.services, child)
 
 
 class MapRun:
@@ -107,6 +112,8 @@ class MapRun:
         finally:
             self.cancel.close()
         self.flow.cancel.check()
+        if self.exceeded():
+            _abort_children(self.flow, self.row["arn"])
 
     def _jobs(self) -> Iterator[Callable[[], None]]:
         for position, status in sorted(self.journal.child_status(self.row["arn"]).items()):

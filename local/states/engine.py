@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/step-functions/latest/apireference/
 """
 
 import json
+import logging
 import threading
 import uuid
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from local.states.interpreter import LIMIT, SIMPLE, Services
 from local.states.journal import Journal, dumps
 from local.states.machines import NAME, Machines, program
 
+logger = logging.getLogger("local.states")
 HANDLERS = {**SIMPLE, "Task": tasks.task_state, "Parallel": mapping.parallel_state, "Map": mapping.map_state}
 
 
@@ -86,7 +88,10 @@ class Engine:
         self._tell(run.row)
 
     def _tell(self, row: dict) -> None:
-        self._on_status({**_view(row), "redriveCount": row.get("redrives", 0)})
+        try:
+            self._on_status({**_view(row), "redriveCount": row.get("redrives", 0)})
+        except Exception:
+            logger.exception("the status of %s could not be announced", row["arn"])
 
     # -- executions ----------------------------------------------------------------------------------------------
     def start_execution(self, stateMachineArn: str, name: str | None = None, input: str = "{}",
@@ -174,6 +179,8 @@ class Engine:
     def describe_state_machine_for_execution(self, executionArn: str, includedData: str = "ALL_DATA") -> dict:
         """The definition the execution runs, whatever its machine's is today."""
         row = self._row(executionArn)
+        if row.get("map_run"):
+            row = self._row(self._map_run(row["map_run"])["execution"])
         return {"stateMachineArn": row["machine"], "name": row["machine"].rsplit(":", 1)[-1], "roleArn": row["role"],
                 "definition": self.journal.definition(row["definition"]), "updateDate": row["started"]}
 

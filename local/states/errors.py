@@ -14,12 +14,18 @@ ALL = "States.ALL"
 
 
 class StateError(Exception):
-    """A state failed with an error name that Retry and Catch can match. `cause` is text, often JSON."""
+    """A state failed with an error name that Retry and Catch can match. `cause` is text, often JSON; `location` is
+    the field whose expression failed."""
 
-    def __init__(self, error: str | None, cause: str | None = ""):
+    def __init__(self, error: str | None, cause: str | None = "", location: str | None = None):
         super().__init__(f"{error}: {cause}")
         self.error = error
         self.cause = cause
+        self.location = location
+
+    def said(self) -> dict:
+        """Error and cause as the details of an event: absent parts are left out."""
+        return {k: v for k, v in (("error", self.error), ("cause", self.cause)) if v is not None}
 
     def output(self) -> dict:
         """What Catch sees as $states.errorOutput: absent parts are left out."""

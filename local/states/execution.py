@@ -106,6 +106,14 @@ class Run:
         self._ended(self)
 
 
+def abort(services: Services, row: dict) -> None:
+    """Record a child nobody will run on as ABORTED."""
+    journal, now = services.journal, services.clock.now()
+    last = journal.last_event(row["arn"])
+    journal.put_event(row["arn"], last + 1, last, now, EVENTS["ABORTED"], {})
+    journal.put_execution({**row, "status": "ABORTED", "stopped": now})
+
+
 def _detail(said: dict) -> dict:
     if "output" in said:
         return history.text("output", said["output"])

@@ -102,7 +102,8 @@ class Flow:
                 return self.services.handlers[state.type](self, state)
             except StateError as error:
                 if error.error == QUERY:
-                    self.emit("EvaluationFailed", state=state.name, **_said(error))
+                    where = {"location": error.location} if error.location else {}
+                    self.emit("EvaluationFailed", state=state.name, **error.said(), **where)
                 if not self._retry(state, error):
                     return self._catch(state, error)
 
@@ -135,12 +136,16 @@ class Flow:
                     "assignedVariablesDetails": history.COMPLETE} if outcome.assign else {}
         self.emit(f"{state.type}StateExited", name=state.name, **history.text("output", outcome.output), **assigned)
         self.body["variables"].update(outcome.assign)
+        place = f"{self.path}/{state.name}.{self.body['step']}."
         self.body["scratch"] = {}
         if outcome.next is None:
             self.body.update(status="SUCCEEDED", output=outcome.output)
             return
         self.body.update(state=outcome.next, input=outcome.output, step=self.body["step"] + 1)
-        self.save()
+        with self.services.journal.transaction():
+            self.save()
+            if state.branches:
+                self.services.journal.drop_flows(self.execution["arn"], place)
 
     # -- what handlers use ---------------------------------------------------------------------------------------
     @property
@@ -291,10 +296,6 @@ def _until(flow: Flow, state: State) -> float:
         raise StateError(RUNTIME, f"The Timestamp of the state '{state.name}' is not RFC 3339: {text!r}, {error}"
                          ) from None
     return clock.after(moment.timestamp() - clock.now())
-
-
-def _said(error: StateError) -> dict:
-    return {k: v for k, v in (("error", error.error), ("cause", error.cause)) if v is not None}
 
 
 SIMPLE = {"Pass": pass_state, "Succeed": succeed_state, "Fail": fail_state, "Choice": choice_state,

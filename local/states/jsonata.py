@@ -61,11 +61,11 @@ def _expression(text: str, bindings: Mapping[str, Any], field: str) -> Any:
         value = program.evaluate(None, {k: Utils.NULL_VALUE if v is None else v for k, v in bindings.items()})
         _release(text, program)
     except RecursionError:
-        raise StateError(QUERY, f"{said} recursed too deeply.") from None
+        raise StateError(QUERY, f"{said} recursed too deeply.", field) from None
     except Exception as error:  # noqa: BLE001 - the library raises many kinds
-        raise StateError(QUERY, f"{said} threw an error: {error}") from error
+        raise StateError(QUERY, f"{said} threw an error: {error}", field) from error
     if value is None:
-        raise StateError(QUERY, f"{said} returned nothing (undefined).")
+        raise StateError(QUERY, f"{said} returned nothing (undefined).", field)
     return _plain(value, said)
 
 

@@ -6,7 +6,7 @@ import re
 import uuid
 from typing import Any
 
-from local.states import asl
+from local.states import asl, rules
 from local.states.asl import Program
 from local.states.clock import Clock
 from local.states.errors import ApiError
@@ -108,7 +108,7 @@ class Machines:
 
 def validate(definition: str, type: str = "STANDARD", severity: str = "ERROR", maxResults: int = 100) -> dict:
     """ValidateStateMachineDefinition: {result: OK | FAIL, diagnostics, truncated}."""
-    found = asl.check(definition)
+    found = rules.check(definition)
     limit = maxResults or 100
     return {"result": "FAIL" if found else "OK", "diagnostics": found[:limit], "truncated": len(found) > limit}
 

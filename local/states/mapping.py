@@ -33,7 +33,6 @@ class Brood:
         self.flow.cancel.check()
         if self.error:
             raise self.error
-        self.flow.services.journal.drop_flows(self.flow.execution["arn"], f"{self.place}[")
         return [self.outputs[n] for n in sorted(self.outputs)]
 
     def child(self, number: int, program: int = 0, item: dict | None = None) -> Flow:

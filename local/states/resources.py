@@ -8,7 +8,7 @@ import datetime
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,16 +121,35 @@ def method(resource: Resource) -> str:
 
 def check_arguments(resource: Resource, arguments: Any) -> list[str]:
     """What can be told of a Task's Arguments before they are evaluated: misspelled and missing members."""
-    if resource.function or not isinstance(arguments, dict):
+    if resource.function or resource.operation.input_shape is None:
         return []
-    shape = resource.operation.input_shape
-    members = {pascal(name): name for name in shape.members} if shape else {}
-    wrong = [f"The field '{name}' is not supported by Step Functions" for name in arguments if name not in members]
-    given = {members.get(name) for name in arguments}
-    missing = [name for name in (shape.required_members if shape else []) if name not in given]
-    tokens = {member for member in missing if shape.members[member].metadata.get("idempotencyToken")}
-    return wrong + [f"The field '{pascal(name)}' is required but was missing" for name in missing
-                    if name not in tokens]
+    return list(_wrong(arguments, resource.operation.input_shape, ""))
+
+
+def _wrong(value: Any, shape: Any, place: str) -> Iterator[str]:
+    if isinstance(value, list) and shape.type_name == "list":
+        for item in value:
+            yield from _wrong(item, shape.member, place)
+    if isinstance(value, dict) and shape.type_name == "structure" and not shape.is_document_type:
+        names = _members(shape)
+        for key, item in value.items():
+            if _key(key) in names:
+                yield from _wrong(item, shape.members[names[_key(key)]], f"{place}{key}.")
+            else:
+                yield f"The field '{place}{key}' is not supported by Step Functions"
+        given = {names.get(_key(key)) for key in value}
+        for name in shape.required_members:
+            if name not in given and not shape.members[name].metadata.get("idempotencyToken"):
+                yield f"The field '{place}{pascal(name)}' is required but was missing"
+
+
+def _members(shape: Any) -> dict[str, str]:
+    return {_key(pascal(name)): name for name in shape.members}
+
+
+def _key(name: str) -> str:
+    """A member begins with a capital; the case of the rest is the SDK's own affair (SSEKMSKeyId, SsekmsKeyId)."""
+    return name.lower() if name[:1].isupper() else f"-{name}"
 
 
 def pascal(name: str) -> str:
@@ -142,10 +161,10 @@ def to_request(value: Any, shape: Any) -> Any:
     if shape.type_name == "structure" and isinstance(value, Mapping):
         if shape.is_document_type:
             return value
-        names = {pascal(name).lower(): name for name in shape.members}
+        names = _members(shape)
         request = {}
         for key, item in value.items():
-            member = names.get(key.lower()) if key[:1].isupper() else None
+            member = names.get(_key(key))
             if member is None:
                 raise ValueError(f"The field '{key}' is not supported by Step Functions")
             request[member] = to_request(item, shape.members[member])

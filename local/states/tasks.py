@@ -15,6 +15,8 @@ from local.states.errors import HEARTBEAT_TIMEOUT, TIMEOUT, Cancelled, StateErro
 from local.states.interpreter import Flow, Outcome
 from local.states.resources import CALL, TOKEN, Resource
 
+MISSES = 20  # polls of a job in a row that may fail to reach the service
+
 
 @dataclass(frozen=True)
 class Call:
@@ -36,8 +38,7 @@ def task_state(flow: Flow, state: State) -> Outcome:
         result = task.run()
         flow.limit(result, f"The task '{state.name}' returned a result")
     except StateError as error:
-        task.event(task.failure(error), **{k: v for k, v in (("error", error.error), ("cause", error.cause))
-                                           if v is not None})
+        task.event(task.failure(error), **error.said())
         raise
     task.event("Succeeded", **history.text("output", result))
     return flow.outcome(state, result, result=result)
@@ -51,6 +52,7 @@ class Task:
         self.state = state
         self.resource = resource
         self.memory = flow.scratch.setdefault("task", {})
+        self._missed = 0
 
     def run(self) -> Any:
         if self.resource.pattern == TOKEN:
@@ -141,7 +143,7 @@ class Task:
         job, client = self.memory["job"], self._client()
         try:
             while True:
-                done, result = integrations.poll(client, self.resource, job)
+                done, result = self._poll(client, job)
                 if done:
                     return result
                 if self._overdue():
@@ -155,6 +157,18 @@ class Task:
             if self.flow.cancel.reason != "shutdown":
                 integrations.stop_job(client, self.resource, job)
             raise
+
+    def _poll(self, client: Any, job: str) -> tuple[bool, Any]:
+        """Look once; a service that cannot be reached for a while is no reason to give the job up."""
+        try:
+            found = integrations.poll(client, self.resource, job)
+        except StateError as error:
+            self._missed += 1
+            if self._missed > MISSES or not str(error.error).endswith(".SdkClientException"):
+                raise
+            return False, None
+        self._missed = 0
+        return found
 
     def _register(self, now: float) -> None:
         token, services = self.memory["token"], self.flow.services

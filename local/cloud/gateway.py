@@ -84,20 +84,22 @@ def _check_passed_roles(service, action: str, params: dict, headers: dict, query
             )
 
 
-def with_notes(app: Callable, note: Callable[[str, str, str], None]) -> Callable:
-    """The application, with note(method, authorization, target) called after each request."""
+def front(app: Callable, note: Callable[[str, str, str], None]) -> Callable:
+    """The application as callers meet it; note(method, authorization, target) follows each request.
 
-    async def noted(scope, receive, send):
+    The loopback counts as an encrypted channel: policies that demand TLS (aws:SecureTransport) hold.
+    """
+
+    async def fronted(scope, receive, send):
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        scope = {**scope, "headers": [*scope["headers"], (b"x-forwarded-proto", b"https")]}
         await app(scope, receive, send)
-        if scope["type"] == "http":
-            headers = {name.lower(): value for name, value in scope["headers"]}
-            note(
-                scope["method"],
-                headers.get(b"authorization", b"").decode("latin-1"),
-                headers.get(b"x-amz-target", b"").decode("latin-1"),
-            )
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        note(scope["method"], headers.get(b"authorization", ""), headers.get(b"x-amz-target", ""))
 
-    return noted
+    return fronted
 
 
 def new_id(length: int = 12) -> str:

@@ -117,6 +117,7 @@ class Lambdas:
 
     def _blueprint(self, func: dict, config: dict) -> Blueprint:
         layers = [_layer_key(layer) for layer in config.get("Layers") or []]
+        logging_ = config.get("LoggingConfig") or {}
         return Blueprint(
             name=config["FunctionName"],
             arn=config["FunctionArn"].split(":function:")[0] + f":function:{config['FunctionName']}",
@@ -129,6 +130,9 @@ class Lambdas:
             layers=tuple(self._unpacked(key, lambda layer=layer: emulator.layer_zip(layer))
                          for key, layer in zip(layers, config.get("Layers") or [], strict=True)),
             variables={k: str(v) for k, v in (config.get("Environment") or {}).get("Variables", {}).items()},
+            log_group=_log_group(config),
+            log_format=logging_.get("LogFormat", "Text"),
+            log_level=logging_.get("ApplicationLogLevel", "INFO"),
         )  # fmt: skip
 
     def _unpacked(self, key: str, archive) -> Path:
@@ -170,6 +174,10 @@ def _layer_key(layer) -> str:
     return layer if isinstance(layer, str) else layer["Arn"]
 
 
+def _log_group(config: dict) -> str:
+    return (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{config['FunctionName']}"
+
+
 def _decoded(payload: bytes):
     """The payload as a value; what is no JSON goes back as it came."""
     try:
@@ -184,7 +192,7 @@ def write_log(func: dict, request_id: str, text: str, error: bool, duration_ms: 
     stream, _, peak = (log_source or "").partition(" ")
     if not stream:
         return
-    group = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{config['FunctionName']}"
+    group = _log_group(config)
     report = (
         f"REPORT RequestId: {request_id}\tDuration: {duration_ms} ms\tBilled Duration: {duration_ms} ms\t"
         f"Memory Size: {config.get('MemorySize', 128)} MB\tMax Memory Used: {peak or 0} MB"

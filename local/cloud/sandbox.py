@@ -34,6 +34,9 @@ class Blueprint:
     code: Path
     layers: tuple[Path, ...]
     variables: dict[str, str] = field(hash=False)
+    log_group: str = ""
+    log_format: str = "Text"
+    log_level: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Sandbox:
     def _environment(self, credentials: dict[str, str]) -> dict[str, str]:
         """Exactly what Lambda sets, with the host's environment left out."""
         made = self.blueprint
+        json_logs = {"AWS_LAMBDA_LOG_FORMAT": made.log_format, "AWS_LAMBDA_LOG_LEVEL": made.log_level}
         path = [str(made.code), *(str(layer / "python") for layer in made.layers)]
         return {
             "PATH": _PATH,
@@ -86,11 +90,12 @@ class Sandbox:
             "AWS_LAMBDA_FUNCTION_VERSION": made.version,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(made.memory),
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-            "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{made.name}",
+            "AWS_LAMBDA_LOG_GROUP_NAME": made.log_group,
             "AWS_LAMBDA_LOG_STREAM_NAME": self.stream,
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{made.runtime}",
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
+            **(json_logs if made.log_format == "JSON" else {}),
             **made.variables,
             **credentials,
         }

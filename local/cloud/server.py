@@ -73,7 +73,7 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        app = gateway.with_notes(emulator.application(), self.saver.note)
+        app = gateway.front(emulator.application(), self.saver.note)
         serving = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))
         await self._open(loop, serving)
         await stop.wait()

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from toolsmith.tools.text import word_set, words
 
@@ -57,6 +58,7 @@ def case_key(name: str) -> str:
     return " v ".join(" ".join(sorted(side)) for side in parties(name) if side)
 
 
+@lru_cache(maxsize=65_536)
 def parties(name: str) -> tuple[frozenset[str], ...]:
     """The telling words of each side of a case name; one side for "In re X"."""
     bare = re.sub(r"^(?:In re|In the Matter of|Matter of|Ex parte)\s+", "", name.strip(), flags=re.IGNORECASE)

@@ -26,12 +26,15 @@ INDEXES = """
 CREATE INDEX sections_base ON sections(base);
 CREATE INDEX citations_base ON citations(base);
 CREATE INDEX cases_key ON cases(key);
+CREATE INDEX cases_name ON cases(name);
 CREATE INDEX case_words_word ON case_words(word);
 """
 HEADING = re.compile(r"(?m)^\s*§\s*(?P<part>\d{1,4})\.(?P<section>\d+[A-Za-z]{0,2}\d*(?:-\d+[A-Za-z]?)*)")
 CLAUSE = re.compile(
     r"\b(?P<kind>Item|Section|Article|Exhibit|Note|Part)\s+(?P<number>[\dIVX]+[A-Z]?(?:\.\d+)*)\b", re.I
 )
+# More evidence than this tells nobody more.
+MANY = 20
 STOP = word_set(
     "a an the of and or to in on for with by at from is are was were be been has have had do does did what which "
     "who how why when where under its it this that these those any all as not no may can could would should must if "
@@ -103,31 +106,32 @@ class CorpusIndex:
         rows = self._db.execute(
             "SELECT citation, chunk FROM sections WHERE base = ? ORDER BY rowid", (base(canonical),)
         ).fetchall()
-        return self._hits([chunk for citation, chunk in rows if same_law(citation, canonical)])
+        return self._hits([chunk for citation, chunk in rows if same_law(citation, canonical)][:MANY])
 
     def citing(self, canonical: str) -> list[Hit]:
         """Chunks whose text cites this authority, or a paragraph or the whole of it."""
         rows = self._db.execute(
             "SELECT citation, chunk FROM citations WHERE base = ? ORDER BY rowid", (base(canonical),)
         ).fetchall()
-        return self._hits([chunk for citation, chunk in rows if same_law(citation, canonical)])
+        return self._hits([chunk for citation, chunk in rows if same_law(citation, canonical)][:MANY])
 
     def opinions(self, name: str) -> tuple[list[Hit], list[Hit]]:
         """(chunks of the stored opinion of that name, chunks of other documents that name the case)."""
         telling = sorted({word for side in parties(name) for word in side})
         marks = ",".join("?" * len(telling))
-        candidates = self._db.execute(
-            "SELECT DISTINCT c.own, c.name, c.chunk FROM case_words w JOIN cases c ON c.key = w.key "
-            f"WHERE w.word IN ({marks}) ORDER BY c.rowid",
+        names = self._db.execute(
+            "SELECT DISTINCT c.name FROM case_words w JOIN cases c ON c.key = w.key "
+            f"WHERE w.word IN ({marks}) ORDER BY c.name",
             telling,
         ).fetchall()
-        verdicts: dict[str, bool] = {}
         own: list[str] = []
         cited: list[str] = []
-        for is_own, other, chunk in candidates:
-            if verdicts.setdefault(other, same_case(name, other)):
+        for other in (row[0] for row in names if same_case(name, row[0])):
+            for is_own, chunk in self._db.execute(
+                "SELECT own, chunk FROM cases WHERE name = ? ORDER BY rowid", (other,)
+            ):
                 (own if is_own else cited).append(chunk)
-        return self._hits(own), self._hits(cited)
+        return self._hits(own[:MANY]), self._hits(cited[:MANY])
 
     def case_names(self) -> list[str]:
         """The names of the stored opinions, in order of the alphabet."""

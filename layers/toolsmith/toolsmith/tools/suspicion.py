@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from toolsmith.tools.text import fold
+from toolsmith.tools.text import PLAIN, fold
 
 INSTRUCTION = re.compile(
     r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:instruction|prompt|guideline|direction|message|context)s?\b"
@@ -72,9 +72,9 @@ def _object(text: str, start: int) -> tuple[int, int]:
 
 def _under_invisible(text: str) -> list[tuple[int, int]]:
     """Sentences whose words are broken up by invisible characters, when they read as instructions without them."""
-    folded = fold(text)
-    if len(folded.text) == len(text):
+    if len(text.translate(PLAIN)) == len(text):
         return []
+    folded = fold(text)
     return [
         _sentences(text, folded.places[match.start()], folded.places[match.end() - 1] + 1)
         for match in INSTRUCTION.finditer(folded.text)

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 LOOK_ALIKE = {
     **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4`", "'"),
@@ -15,15 +15,37 @@ FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 WORD = re.compile(r"[^\W_]+")
 
 
+class _Plain(dict[int, int | str | None]):
+    """A table for str.translate that learns each character when it first meets it."""
+
+    def __missing__(self, code: int) -> int | str | None:
+        char = chr(code)
+        plain = None if invisible(char) else LOOK_ALIKE.get(char, code)
+        self[code] = plain
+        return plain
+
+
+PLAIN = _Plain()
+
+
 @dataclass(frozen=True)
 class Folded:
-    """`text` without invisible characters, spaces run together, quotes and dashes plain.
-
-    places[i] is the index in the source of text[i].
-    """
+    """`text` without invisible characters, spaces run together, quotes and dashes plain."""
 
     text: str
-    places: Sequence[int]
+    source: str
+
+    @cached_property
+    def places(self) -> Sequence[int]:
+        """places[i] is the index in the source of text[i]."""
+        places: list[int] = []
+        after_space = True
+        for index, char in enumerate(self.source):
+            if invisible(char) or (char.isspace() and after_space):
+                continue
+            after_space = char.isspace()
+            places.append(index)
+        return places
 
     def find(self, quote: str, *, exact_case: bool = True) -> tuple[int, int] | None:
         """(start, end) in the source of the first place that reads like `quote`, or None."""
@@ -37,20 +59,7 @@ class Folded:
 
 def fold(text: str) -> Folded:
     """Folds `text`; leading and trailing space goes."""
-    out: list[str] = []
-    places: list[int] = []
-    for index, char in enumerate(text):
-        if invisible(char):
-            continue
-        plain = " " if char.isspace() else LOOK_ALIKE.get(char, char)
-        if plain == " " and (not out or out[-1] == " "):
-            continue
-        out.append(plain)
-        places.append(index)
-    if out and out[-1] == " ":
-        out.pop()
-        places.pop()
-    return Folded("".join(out), places)
+    return Folded(" ".join(text.translate(PLAIN).split()), text)
 
 
 @lru_cache(maxsize=4096)
@@ -63,17 +72,20 @@ def invisible(char: str) -> bool:
 
 def visible(text: str) -> str:
     """`text` without its invisible characters; layout stays."""
-    return "".join(char for char in text if not invisible(char))
+    return text if text.isascii() and text.isprintable() else "".join(char for char in text if not invisible(char))
 
 
 def lower(text: str) -> str:
     """Lower case, character by character, so that places stay where they were."""
+    lowered = text.lower()
+    if len(lowered) == len(text):
+        return lowered
     return "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
 
 
 def words(text: str) -> list[str]:
     """Lower-case words and numbers, in order."""
-    return [match.group().lower() for match in WORD.finditer(fold(text).text)]
+    return WORD.findall(text.translate(PLAIN).lower())
 
 
 def word_set(text: str) -> frozenset[str]:

@@ -6,13 +6,14 @@ from toolsmith.aws import wiring
 from toolsmith.aws.handler import handler
 from toolsmith.customization import load_profile
 from toolsmith.pipeline import customize
+from toolsmith.pipeline.defaults import RunDefaults
 
 
 @handler
 def app(event: dict[str, Any]) -> dict[str, Any]:
     """{"run", "key", "version"} -> the run's facts and estimated cost."""
     student = wiring.setting("STUDENT")
-    defaults = customize.RunDefaults(
+    defaults = RunDefaults(
         student=student,
         teacher=wiring.setting("TEACHER"),
         seed=wiring.number("SEED"),

@@ -8,7 +8,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from toolsmith.aws import wiring
 from toolsmith.aws.handler import handler, metrics
 from toolsmith.pipeline import start
-from toolsmith.pipeline.customize import RunDefaults
+from toolsmith.pipeline.defaults import RunDefaults
 
 
 def _defaults() -> RunDefaults:

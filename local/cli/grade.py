@@ -29,7 +29,7 @@ def _judge() -> int:
             continue
         try:
             row = json.loads(line)
-            verdict = grading.judge(row["tools"], row["accept"], row["answer"], row.get("ordered", False))
+            verdict = grading.judge(row["tools"], row["accept"], row["answer"], bool(row.get("ordered", False)))
         except (ValueError, KeyError, TypeError) as error:
             wrong += 1
             print(

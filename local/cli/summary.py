@@ -30,7 +30,7 @@ def write(place: Place, watcher: Watcher, recorder: Recorder, run: str, folder: 
         "outcomes": {name: sum(int(row[name]) for row in documents) for name in OUTCOMES},
         "examples": _examples(documents),
         "ledger_balanced": all(int(r["chunks"]) == sum(int(r[name]) for name in OUTCOMES) for r in documents),
-        "splits": report["dataset"]["splits"],
+        "splits": report["dataset"]["counts"]["split"],
         "scores": {arm: {name: arms[arm][name] for name in ("score", "talk_score")} for arm in ARMS if arm in arms},
         "gates": report["gates"],
         "curves": report["curves"],

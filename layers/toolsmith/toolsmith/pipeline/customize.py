@@ -1,34 +1,23 @@
 """The use cases of the customize machine up to the first paid job: admit, assemble, preflight."""
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from toolsmith import datasets, grading, tools
+from toolsmith import datasets, grading, teaching, tools
 from toolsmith.catalog import Catalog
 from toolsmith.customization import Profile, cost
 from toolsmith.errors import BudgetExceeded, DatasetTooSmall, PreflightFailed
+from toolsmith.grading.attacks import ATTACKS, Attack, honest_answer
+from toolsmith.pipeline.defaults import RunDefaults
 from toolsmith.pipeline.ports import Ledger, Store
 from toolsmith.pipeline.requests import read_run_request
 from toolsmith.pipeline.training import TrainingPlace, prepare
 
-MIN_TRAIN_EXAMPLES = 100
-ATTACK_CEILING = 0.75
-
-
-@dataclass(frozen=True)
-class RunDefaults:
-    """What a run takes from the stack where its request is silent."""
-
-    student: str
-    teacher: str
-    seed: int
-    control: bool
-    budget_usd: float
-
-    def settings(self) -> dict[str, Any]:
-        """What tells two automatic runs on one corpus apart."""
-        return {"student": self.student, "teacher": self.teacher, "seed": self.seed}
+ATTACK_CEILING = 0.5
+JOB_FILES = frozenset(
+    {"sft/train.jsonl", "sft/validation.jsonl", "rft/train.jsonl", "eval/gen_qa.jsonl", "eval_tools/gen_qa.jsonl"}
+)
 
 
 def admit(
@@ -42,8 +31,8 @@ def admit(
 ) -> dict[str, Any]:
     """Pin what the run is made of and estimate its cost.
 
-    Returns {"run", "student", "seed", "documents", "examples", "estimated_usd", "control", "dry_run"}. Raises InvalidInput
-    for a bad request, DatasetTooSmall without settled documents, BudgetExceeded.
+    Returns {"run", "student", "seed", "documents", "examples", "estimated_usd", "budget_usd", "control", "dry_run"}.
+    Raises InvalidInput for a bad request, DatasetTooSmall without settled documents, BudgetExceeded.
     """
     name = event.get("key") or "automatic run"
     asked = read_run_request(intake.read(event["key"], event.get("version")), name) if event.get("key") else None
@@ -93,27 +82,32 @@ def admit(
 def assemble(work: Store, catalog: Catalog, run: str) -> dict[str, Any]:
     """Make the run's dataset from the verified examples of its documents.
 
-    Returns {"dataset", "prefix", "rows": {split or export: count}}. Raises DatasetTooSmall, DatasetLeaks.
+    Returns {"dataset", "prefix", "rows": {file: count}}. Raises DatasetTooSmall, DatasetLeaks, InvalidInput.
     """
     plan = work.read_json(f"runs/{run}/plan.json")
     chunks: list[dict[str, Any]] = []
     examples: list[dict[str, Any]] = []
-    rejections: dict[str, int] = {}
+    rejections: Counter[str] = Counter()
     for digest in plan["documents"]:
         chunks += work.read_lines(f"documents/{digest}/chunks.jsonl")
         for outcome in _outcomes(work, digest):
-            examples += outcome.get("examples", [])
-            for rejection in outcome.get("rejections", []):
-                rejections[rejection["reason"]] = rejections.get(rejection["reason"], 0) + 1
-    index = tools.CorpusIndex.build(chunks)
-    config = datasets.Config(seed=plan["seed"], min_train=MIN_TRAIN_EXAMPLES)
-    dataset = datasets.assemble(examples, lambda call: tools.resolves(call, index), config, catalog, rejections)
+            examples += outcome["examples"]
+            rejections.update(rejection["reason"] for rejection in outcome["rejections"])
+    canon = teaching.load_canon(catalog)
+    dataset = datasets.assemble(
+        examples,
+        teaching.execution_check(tools.CorpusIndex.build(chunks, canon), catalog),
+        datasets.DatasetConfig(seed=plan["seed"]),
+        catalog=catalog,
+        canonical_citation=canon.canonical,
+        rejections=rejections,
+    )
     prefix = f"datasets/{dataset.digest}"
     if not work.exists(f"{prefix}/manifest.json"):
-        for path, data in sorted(dataset.files.items()):
-            work.write(f"{prefix}/{path}", data)
-        work.write_json(f"{prefix}/manifest.json", dataset.manifest)
-    brief = {"dataset": dataset.digest, "prefix": prefix, "rows": dataset.manifest["rows"]}
+        for path in sorted(dataset.files, key=lambda path: (path == "manifest.json", path)):
+            work.write(f"{prefix}/{path}", dataset.files[path])
+    rows = {path: entry["rows"] for path, entry in dataset.manifest["files"].items()}
+    brief = {"dataset": dataset.digest, "prefix": prefix, "rows": rows}
     work.write_json(f"runs/{run}/dataset.json", brief)
     return brief
 
@@ -131,37 +125,48 @@ def preflight(work: Store, profile: Profile, place: TrainingPlace, run: str) -> 
     run's own questions. Returns {"rows_checked", "attacks", "worst_attack"}. Raises PreflightFailed, RecipeInvalid.
     """
     plan, dataset = work.read_json(f"runs/{run}/plan.json"), work.read_json(f"runs/{run}/dataset.json")
-    checked = 0
-    for path in (
-        "sft/train.jsonl",
-        "sft/validation.jsonl",
-        "rft/train.jsonl",
-        "eval/gen_qa.jsonl",
-        "eval_tools/gen_qa.jsonl",
-    ):
-        data = work.read(f"{dataset['prefix']}/{path}")
-        problems = datasets.validate(path, data)
-        checked += data.count(b"\n")
-        if problems:
-            raise PreflightFailed(f"{path}: " + "; ".join(map(str, problems[:5])))
+    files = {path: work.read(f"{dataset['prefix']}/{path}") for path in dataset["rows"] if path in JOB_FILES}
+    problems = datasets.check_all(files)
+    if problems:
+        raise PreflightFailed("; ".join(map(str, problems[:5])))
     for stage in ["sft", "evaluate", "rft"] + ["more_sft"] * plan["control"]:
         prepare(work, profile, place, run, stage, stage, 0, checkpoint="s3://checkpoint/to-come", upload=False)
     references = work.read_lines(f"{dataset['prefix']}/eval/references.jsonl")
-    attacks = {attack: round(sum(scores) / len(scores), 4) for attack, scores in attack_scores(references).items()}
-    worst = max(attacks.items(), key=lambda item: item[1])
-    if worst[1] > ATTACK_CEILING:
-        raise PreflightFailed(f"the reward can be cheated: attack {worst[0]} scores {worst[1]} on this run's questions")
+    attacks = attack_scores(references)
+    baseless = [attack for attack in attacks if attack["imitates"] == "nothing"]
+    worst = max(baseless, key=lambda attack: attack["score"])
+    if worst["score"] >= ATTACK_CEILING:
+        raise PreflightFailed(
+            f"the reward can be cheated: {worst['name']} scores {worst['score']} on this run's questions with nothing right"
+        )
     work.write_json(f"runs/{run}/attacks.json", attacks)
-    return {"rows_checked": checked, "attacks": len(attacks), "worst_attack": {"name": worst[0], "score": worst[1]}}
-
-
-def attack_scores(references: list[dict[str, Any]]) -> dict[str, list[float]]:
-    """Scores of every attack of the suite on at most 100 of the run's questions."""
-    sample = references[:100]
     return {
-        attack.name: [
-            grading.reward(attack.make_answer(row["question"], row["reference"]), row["reference"]).score
-            for row in sample
-        ]
-        for attack in grading.attacks()
+        "rows_checked": sum(dataset["rows"][path] for path in files),
+        "attacks": len(attacks),
+        "worst_attack": {"name": worst["name"], "score": worst["score"]},
     }
+
+
+def attack_scores(references: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mean score, talk score and honest score of every attack of the suite over at most 100 of the run's questions."""
+    sample = [(row["question"], row["reference"]) for row in references[:100]]
+    return [
+        {
+            "name": attack.name,
+            "description": attack.description,
+            "imitates": attack.imitates,
+            **_attack_means(attack, sample),
+        }
+        for attack in ATTACKS
+    ]
+
+
+def _attack_means(attack: Attack, sample: list[tuple[str, dict[str, Any]]]) -> dict[str, float]:
+    scores = {"score": 0.0, "talk_score": 0.0, "honest": 0.0}
+    for question, reference in sample:
+        answer = attack.make_answer(question, reference)
+        scores["score"] += grading.reward(answer, reference, question).score
+        scores["talk_score"] += grading.talk_score(answer, reference)
+        honest = honest_answer(attack.imitates, question, reference)
+        scores["honest"] += grading.reward(honest, reference, question).score
+    return {name: round(total / max(1, len(sample)), 4) for name, total in scores.items()}

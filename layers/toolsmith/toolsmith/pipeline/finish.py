@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from toolsmith import datasets, grading, reporting
+from toolsmith import grading, reporting
 from toolsmith.catalog import Catalog, student_system_prompt, tool_config
 from toolsmith.errors import SmokeTestFailed
+from toolsmith.grading import arms
 from toolsmith.pipeline.ports import Ledger, Store
 from toolsmith.pipeline.training import score_row, summary
 
@@ -27,8 +28,8 @@ def _say(runtime: Any, model: str, system: str | None, text: str, tools: Mapping
 def smoke(runtime: Any, work: Store, catalog: Catalog, run: str, deployment: str) -> dict[str, Any]:
     """Ask the deployed model "hi" and one question of the validation split.
 
-    Returns {"hi", "question", "answer", "category"}. Raises SmokeTestFailed when it says nothing, or answers the question
-    with something that is no plan over known tools.
+    Returns {"hi", "question", "answer", "category"}. Raises SmokeTestFailed when it says nothing, or answers the
+    question with something that is no plan over known tools.
     """
     hi = _say(runtime, deployment, None, "hi")
     if not hi.strip():
@@ -38,7 +39,7 @@ def smoke(runtime: Any, work: Store, catalog: Catalog, run: str, deployment: str
     question = row["messages"][0]["content"][0]["text"]
     answer = _say(runtime, deployment, student_system_prompt(catalog), question, tool_config(catalog))
     parsed = grading.parse_answer(answer)
-    names = [call["name"] for call in parsed.calls or ()]
+    names = [call.name for call in parsed.calls]
     if not names or set(names) - set(catalog.tools):
         raise SmokeTestFailed(
             f"{deployment} answered {question!r} with no usable plan ({parsed.reason}): {answer[:300]!r}"
@@ -47,27 +48,37 @@ def smoke(runtime: Any, work: Store, catalog: Catalog, run: str, deployment: str
 
 
 def fixed_arms(train: list[dict[str, Any]], references: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Arms that need no model: the constant answer and its kin, scored on the run's own test questions."""
-    arms = {}
-    for name, answer in grading.arms([row["reference"] for row in train]).items():
-        rows = [score_row(row, answer(row["question"], row["reference"])) for row in references]
-        arms[name] = {"arm": name, **summary(rows)}
-    return arms
+    """Arms that need no model, scored on the run's own test questions: what routing and constants alone are worth.
+
+    train: reference answers of the training split, from which constants are taken.
+    """
+    constant, majority = arms.constant_answer(train), arms.majority_plan(train)
+    answers = {
+        "constant": lambda reference: constant,
+        "majority_plan": lambda reference: majority,
+        "right_tools_empty": arms.right_tools_empty,
+        "right_tools_generic": lambda reference: arms.right_tools_generic(reference, train),
+    }
+    found = {}
+    for name, answer in answers.items():
+        rows = [score_row(row, answer(row["reference"])) for row in references]
+        found[name] = {"arm": name, **summary(rows)}
+    return found
 
 
 def report(work: Store, ledger: Ledger, run: str, outcome: Mapping[str, Any]) -> dict[str, Any]:
     """Gather everything the run left, write report.html, report.json and model_card.md below runs/<run>/.
 
-    outcome: {"candidate", "model_arn", "deployment_arn", "smoke", "registered"}. Returns the keys and the verdict sentence.
+    outcome: {"candidate", "model_arn", "deployment_arn", "smoke", "registered"}. Returns the keys and the verdict.
     """
     prefix = work.read_json(f"runs/{run}/dataset.json")["prefix"]
     references = work.read_lines(f"{prefix}/eval/references.jsonl")
-    train = [datasets.reference_row(row) for row in work.read_lines(f"{prefix}/rft/train.jsonl")]
+    train = [row["reference_answer"] for row in work.read_lines(f"{prefix}/rft/train.jsonl")]
     plan = work.read_json(f"runs/{run}/plan.json")
     facts = reporting.RunFacts(
         run=run,
         plan=plan,
-        dataset=work.read_json(f"{prefix}/manifest.json"),
+        dataset={**work.read_json(f"{prefix}/manifest.json"), "prefix": prefix},
         measures={**_folder(work, f"runs/{run}/measures/"), **fixed_arms(train, references)},
         jobs=_folder(work, f"runs/{run}/jobs/", depth=0),
         gates=_folder(work, f"runs/{run}/gates/"),

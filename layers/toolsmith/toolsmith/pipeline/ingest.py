@@ -56,7 +56,7 @@ def parse(intake: Store, work: Store, ledger: Ledger, event: Mapping[str, Any], 
     chunks = documents.chunks_of(parsed, digest, chunking.size, chunking.overlap)
     if not chunks:
         raise DocumentRejected("no_text", f"{key} holds no sentence that could be asked about")
-    work.write_json(f"{folder}/parsed.json", parsed.to_json())
+    work.write(f"{folder}/parsed.json", parsed.to_json().encode(), "application/json")
     work.write_lines(f"{folder}/chunks.jsonl", chunks)
     firsts = range(0, len(chunks), chunking.batch)
     work.write_lines(
@@ -105,13 +105,13 @@ def teach(work: Store, teacher: Teacher, catalog: Catalog, batch: Mapping[str, A
         outcomes = work.read_lines(key)
     else:
         chunks = work.read_lines(f"documents/{digest}/chunks.jsonl")
-        index = tools.CorpusIndex.build(chunks)
+        index = tools.CorpusIndex.build(chunks, teaching.load_canon(catalog))
 
         def ask(prompt: teaching.Prompt) -> teaching.TeacherReply:
-            return teaching.reply_from(teacher.ask(prompt.system, prompt.user))
+            return teaching.TeacherReply.from_converse(teacher.ask(prompt.system, prompt.user))
 
         outcomes = [
-            teaching.teach_chunk(chunk, ask, catalog, index, seed, teacher=teacher.model_id).to_json()
+            teaching.teach_chunk(chunk, ask, catalog, index, seed, teacher=teacher.model_id).to_dict()
             for chunk in chunks[first : batch["last"]]
         ]
         work.write_lines(key, outcomes)
@@ -170,7 +170,7 @@ def _batch_lines(work: Store, digest: str, batch: Mapping[str, Any], chunks: lis
         outcomes = work.read_lines(outcome_key(digest, first))
     except KeyError:
         reason = _failure(work, digest, first)
-        outcomes = [{"chunk": chunk, "status": "failed", "detail": reason} for chunk in chunks[first : batch["last"]]]
+        outcomes = [{"chunk": chunk, "status": "failed", "reason": reason} for chunk in chunks[first : batch["last"]]]
     for outcome in outcomes:
         reasons = sorted({rejection["reason"] for rejection in outcome.get("rejections", [])})
         line = {
@@ -178,7 +178,7 @@ def _batch_lines(work: Store, digest: str, batch: Mapping[str, Any], chunks: lis
             "status": outcome["status"],
             "examples": len(outcome.get("examples", [])),
             "reasons": reasons,
-            "detail": outcome.get("detail", ""),
+            "detail": outcome.get("reason", ""),
         }
         yield line, outcome
 

@@ -1,5 +1,6 @@
 """The use cases around one training or evaluation job: prepare it, read what it left, judge the gate."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -93,8 +94,8 @@ def _archive(work: Store, run: str, job: str) -> bytes:
 def read(work: Store, profile: Profile, run: str, stage: str, arm: str, job: str, seconds: float) -> dict[str, Any]:
     """Read a completed job and keep what matters of it.
 
-    Returns {"stage", "arm", "job", "seconds", "usd"} with "checkpoint" and "last" (metrics of the last step) for training,
-    "score" and "talk_score" (mean, low, high) for an evaluation. Raises ArtefactMissing, TrainingDiverged.
+    Returns {"stage", "arm", "job", "seconds", "usd"}, for training with "checkpoint" and "last" (metrics of the last
+    step), for an evaluation with "score", "talk_score" and "exact" (mean, low, high). Raises ArtefactMissing, TrainingDiverged.
     """
     found = outputs.read_output(_archive(work, run, job))
     entry = profile.stage(stage)
@@ -126,8 +127,8 @@ def _measure(work: Store, run: str, arm: str, job: str, answers: list[dict[str, 
 
 
 def score_row(row: Mapping[str, Any], answer: str) -> dict[str, Any]:
-    """One scored answer: {"id","document","category","question","answer","score","talk_score","exact","reason","parts"}."""
-    verdict = grading.reward(answer, row["reference"])
+    """One scored answer, with the parts of its score and the reason code."""
+    verdict = grading.reward(answer, row["reference"], row["question"])
     return {
         "id": row["id"],
         "document": row["document"],
@@ -150,8 +151,6 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def explain(cause: str) -> dict[str, str]:
     """The class and text of a failed job from the cause that Step Functions hands over."""
-    import json
-
     try:
         described = json.loads(cause)
     except ValueError:

@@ -9,7 +9,8 @@ from toolsmith.reporting.facts import RunFacts, percent
 def model_card(facts: RunFacts, report: Mapping[str, Any]) -> str:
     """What the model is, what it was made from, what it can do by the numbers, and where it must not be trusted."""
     arms = "\n".join(
-        f"| {arm} | {percent(entry['score'])} | {percent(entry['talk_score'])} |" for arm, entry in report["arms"].items()
+        f"| {arm} | {percent(entry['score'])} | {percent(entry['talk_score'])} |"
+        for arm, entry in report["arms"].items()
     )
     return f"""# Model card: {facts.run}
 

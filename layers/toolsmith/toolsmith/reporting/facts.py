@@ -11,8 +11,8 @@ class RunFacts:
 
     plan: runs/<run>/plan.json; dataset: the dataset's manifest with its S3 prefix as "prefix"; measures: arm -> {"score",
     "talk_score", "exact": {"mean", "low", "high"}, "rows": [...]}, arms that need no model without rows; jobs: arm ->
-    {"job", "checkpoint", "seconds", "usd", "metrics": [{column: number}]}; gates: "sft" | "rft" -> verdict; attacks: name ->
-    mean score; documents, rejected: ledger rows; outcome: {"candidate", "registered", "model_arn", "deployment_arn",
+    {"job", "checkpoint", "seconds", "usd", "metrics": [{column: number}]}; gates: "sft" | "rft" -> verdict; attacks: rows
+    {"name","description","imitates","score","talk_score","honest"}; documents, rejected: ledger rows; outcome: {"candidate", "registered", "model_arn", "deployment_arn",
     "smoke"}.
     """
 
@@ -22,7 +22,7 @@ class RunFacts:
     measures: Mapping[str, Mapping[str, Any]]
     jobs: Mapping[str, Mapping[str, Any]]
     gates: Mapping[str, Mapping[str, Any]]
-    attacks: Mapping[str, float]
+    attacks: list[Mapping[str, Any]]
     documents: list[Mapping[str, Any]]
     rejected: list[Mapping[str, Any]]
     outcome: Mapping[str, Any] = field(default_factory=dict)

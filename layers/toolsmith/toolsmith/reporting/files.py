@@ -30,7 +30,7 @@ def to_json(facts: RunFacts) -> dict[str, Any]:
         "arms": {arm: _arm(measure) for arm, measure in sorted(facts.measures.items())},
         "gates": dict(facts.gates),
         "curves": {arm: list(job["metrics"]) for arm, job in sorted(facts.jobs.items())},
-        "attacks": dict(facts.attacks),
+        "attacks": list(facts.attacks),
         "dataset": dict(facts.dataset),
         "cost": {
             "estimated_usd": facts.plan["estimated_usd"],
@@ -41,7 +41,9 @@ def to_json(facts: RunFacts) -> dict[str, Any]:
             "student": facts.plan["student"],
             "teacher": facts.plan["teacher"],
             "seed": facts.plan["seed"],
-            "jobs": {arm: {"job": job["job"], "checkpoint": job["checkpoint"]} for arm, job in sorted(facts.jobs.items())},
+            "jobs": {
+                arm: {"job": job["job"], "checkpoint": job["checkpoint"]} for arm, job in sorted(facts.jobs.items())
+            },
         },
     }
 

@@ -46,8 +46,8 @@ ROWS: dict[str, tuple[dict, Any, Any]] = {
     "Output replaces the input": ({"S": end("Pass", Output={"b": "{% $states.input.a + 1 %}", "c": [1, "x"]})},
                                   {"a": 1}, {"b": 2, "c": [1, "x"]}),
     "Output null is null": ({"S": end("Pass", Output=None)}, {"a": 1}, None),
-    "a string that is not all expression is text": (
-        {"S": end("Pass", Output=["{% 1 %} ", " {% 1 %}", "{%1%}"])}, None, ["{% 1 %} ", " {% 1 %}", 1]),
+    "a string without the marks is text": ({"S": end("Pass", Output=["$x", "1 + 1", "{%1%}"])}, None,
+                                           ["$x", "1 + 1", 1]),
     "Output does not see what the same state assigns": (
         {"S": {"Type": "Pass", "Assign": {"x": 1}, "Next": "T"},
          "T": {"Type": "Pass", "Assign": {"x": 2}, "Output": "{% $x %}", "Next": "U"},
@@ -173,7 +173,8 @@ ROWS: dict[str, tuple[dict, Any, Any]] = {
     "inline Map: selector, context and outer variables": (
         {"S": {"Type": "Pass", "Assign": {"k": 10}, "Next": "M"},
          "M": end("Map", Items="{% $states.input.xs %}", MaxConcurrency=2,
-                  ItemSelector={"i": "{% $states.context.Map.Item.Index %}", "v": "{% $states.context.Map.Item.Value %}"},
+                  ItemSelector={"i": "{% $states.context.Map.Item.Index %}",
+                                "v": "{% $states.context.Map.Item.Value %}"},
                   ItemProcessor=inner(A=end("Pass", Output="{% $k * $states.input.v + $states.input.i %}")))},
         {"xs": [1, 2, 3]}, [10, 21, 32]),
     "inline Map sees the item in the context": (

@@ -2,7 +2,8 @@
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from html import unescape
 
 from local.teacher import phrases
 from local.teacher.phrases import Span
@@ -21,12 +22,13 @@ _DEFINED = re.compile(
 )
 _PARAGRAPH = re.compile(r"(?m)^\s*\((?P<letter>[a-z])\)\s")
 _SUFFIX = re.compile(
-    r"\b[A-Z][\w&'.-]*(?:\s+(?:[A-Z&][\w&'.-]*|of|and)){0,5},?\s+(?:Inc\.|Incorporated|Corp\.|Corporation|Company|Co\.|LLC|"
+    r"\b[A-Z][a-z&'-][\w&'-]*(?:\s+(?:[A-Z&][\w&'.-]*|of|and)){0,5},?\s+(?:Inc\.|Incorporated|Corp\.|Corporation|Company|Co\.|LLC|"
     r"L\.L\.C\.|L\.P\.|LP|Ltd\.|Limited|plc|N\.A\.|Trust|Bancorp|Holdings)"
 )
 _NO_COMPANY = frozenset(["The", "This", "Such", "Each", "Our", "Any", "Exchange", "Commission", "Act", "Securities"])
+_STATE = re.compile(r"\s*/[A-Z]{2,3}/?$")  # EDGAR's "WELLS FARGO & COMPANY/MN"
 _RANGE = re.compile(r"\.\d+-\d{2,}$")
-_PLACE = re.compile(r"\b(Item\s+\d{1,2}[A-C]?)\b")
+_PLACE = re.compile(r"(Item\s+\d{1,2}(?:\.\d{2})?[A-Z]?)\b")
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,18 @@ def canon() -> Canon:
     return Canon.parse(recipes.path("securities/authorities.json").read_text(encoding="utf-8"))
 
 
+@lru_cache(maxsize=4096)
+def canonical(text: str) -> str | None:
+    """The canonical form of a text that is one citation, else None."""
+    return canon().canonical(text)
+
+
 def look(request: Request) -> Finds:
     """Read the chunk of a request."""
     spans = phrases.sentences(request.chunk)
     passages = tuple(passage for span in spans if (passage := _passage(span)))
     company = _company(request)
-    own = request.facts.get("case") if request.source == "opinion" else None
+    own = _readable(request.facts.get("case", "")) if request.source == "opinion" else None
     return Finds(
         passages=passages,
         laws=_laws(request),
@@ -113,11 +121,11 @@ def _laws(request: Request) -> tuple[Authority, ...]:
         text = " ".join(citation.text.split())
         if citation.kind in {"reporter", "other"} or _RANGE.search(citation.canonical):
             continue
-        if canon().canonical(text) != citation.canonical:
+        if canonical(text) != citation.canonical:
             text = citation.canonical
         found.append(Authority(text, citation.canonical, citation.start))
     for said in request.regulations:
-        if form := canon().canonical(said):
+        if form := canonical(said):
             found.append(Authority(said, form))
     return _once(found)
 
@@ -140,8 +148,14 @@ def _cases(request: Request, own: str | None) -> tuple[Authority, ...]:
         text = " ".join(name.text.split())
         if len(text) <= 90 and "\n\n" not in name.text:
             found.append(Authority(text, text, name.start))
-    found += [Authority(name, name) for name in request.cases]
+    found += [Authority(name, name) for said in request.cases if (name := _readable(said))]
     return _once(found)
+
+
+def _readable(name: str) -> str | None:
+    """The name as the citation finder reads it: "Local 88 Fund v. Dunmore" is "Fund v. Dunmore" to it."""
+    found = find_cases(name)
+    return found[0].text if found else None
 
 
 def _once(found: list[Authority]) -> tuple[Authority, ...]:
@@ -152,7 +166,7 @@ def _company(request: Request) -> str | None:
     """The company's name as the chunk writes it, else as the facts do, out of capitals."""
     if request.source != "filing":
         return None
-    known = request.facts.get("company", "").strip()
+    known = _STATE.sub("", unescape(request.facts.get("company", ""))).strip()
     if known:
         flexible = r"[\s,]+".join(re.escape(word.strip(".,")) + r"\.?" for word in known.split())
         seen = re.search(rf"(?<!\w){flexible}(?!\w)", request.chunk, re.IGNORECASE)
@@ -182,7 +196,8 @@ def _place(request: Request, company: str | None) -> str | None:
     """A reference to the chunk's own item: "Item 1A of Northwind Paper Inc.'s 10-K"."""
     item = _PLACE.match(request.facts.get("heading", ""))
     form = request.facts.get("form")
-    return f"{item[1]} of {possessive(company)} {form}" if item and form and company else None
+    known = company and request.facts.get("company")
+    return f"{item[1]} of {possessive(company)} {form}" if item and form and known else None
 
 
 def possessive(name: str) -> str:

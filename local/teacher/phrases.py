@@ -20,6 +20,8 @@ FINITE = word_list("finite")
 THIRD_PERSON = frozenset(verb for verb in VERBS if verb.endswith("s"))
 CIRCUMSTANCE = word_list("circumstance")
 ADJECTIVES = word_list("adjectives")
+# "the material fact" and "the text message" would read as pointing at the document.
+POINTING = frozenset(["material", "text", "document", "context", "passage", "excerpt"])
 PLURAL_MODIFIERS = word_list("plural modifiers")
 _CONNECT = frozenset(["of", "to", "in", "for", "by", "with", "from"])
 _ARTICLES = frozenset(["the", "a", "an", "its", "any", "all", "certain", "each", "their"])
@@ -36,7 +38,8 @@ _ABBREVIATION = re.compile(
     r"App|Div|Ct|Dist|Ex|Exch|Bros|Assn|Jan|Feb|Mar|Apr|Aug|Sept|Oct|Nov|Dec|L\.L\.C|L\.P|R|P)|\b[A-Z])\.$"
 )
 _END = re.compile(r"[.?!][\"”’)\]]*\s+(?=[A-Z“\"(\[])|\n\s*\n|(?<=[.:;])\n")
-MAX_SENTENCE = 600
+MAX_SENTENCE = 1200
+MAX_PASSAGE = 380
 
 
 class Span(NamedTuple):
@@ -55,9 +58,21 @@ def sentences(chunk: str) -> list[Span]:
         stripped = raw.strip()
         if stripped and _is_prose(stripped):
             first = start + raw.index(stripped)
-            found.append(Span(first, first + len(stripped), " ".join(stripped.split())))
+            found += _pieces(chunk, first, first + len(stripped))
         start = end
     return found
+
+
+def _pieces(chunk: str, start: int, end: int) -> Iterator[Span]:
+    """A sentence short enough to quote, or its parts between commas and semicolons."""
+    while end - start > MAX_PASSAGE:
+        cut = max(chunk.rfind(mark, start + 40, start + MAX_PASSAGE) for mark in (";", ",", " "))
+        if cut < 0:
+            return
+        yield Span(start, cut, " ".join(chunk[start:cut].split()))
+        start = cut + 1 + len(chunk[cut + 1 : end]) - len(chunk[cut + 1 : end].lstrip())
+    if end - start >= 40:
+        yield Span(start, end, " ".join(chunk[start:end].split()))
 
 
 def _ends(chunk: str) -> Iterator[int]:
@@ -75,7 +90,7 @@ def _is_prose(text: str) -> bool:
     digits = sum(char.isdigit() for char in text)
     words = text.split()
     plain = sum(word.lower().strip(",;.") in STOP for word in words)
-    return len(letters) > 0.7 * len(text) and upper < 0.3 * len(letters) and digits < 0.12 * len(text) and plain >= 3
+    return len(letters) > 0.62 * len(text) and upper < 0.3 * len(letters) and digits < 0.12 * len(text) and plain >= 3
 
 
 @lru_cache(maxsize=2048)
@@ -132,7 +147,7 @@ def with_article(topic: str) -> str:
     last = topic.split()[-1]
     plural = last.endswith("s") and not last.endswith(("ss", "us", "is"))
     bare = plural or last in MASS or last.endswith(("ity", "ness", "ship", "ing", "ance", "ence"))
-    return topic if bare else f"the {topic}"
+    return topic if bare or topic.split()[0] in POINTING else f"the {topic}"
 
 
 def _trimmed(run: list[str]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.teacher import grammar, phrases
-from local.teacher.finds import Authority, Finds, Passage, canon
+from local.teacher.finds import Authority, Finds, Passage, canon, canonical
 from local.teacher.grammar import Shape, Stream
 from local.teacher.request import Request
 from toolsmith.tools import find_cases, same_case, same_law
@@ -76,7 +76,7 @@ def _draft(category: str, request: Request, finds: Finds, stream: Stream, asked:
         slots = _slots(category, request, finds, passage, stream)
         question, used = _question(category, request, finds, slots, stream)
         if question and question not in asked and _names_only(question, used):
-            quote = _quote(request.chunk, passage)
+            quote = request.chunk[passage.span.start : passage.span.end]
             return Draft(category, question, _calls(category, used), quote, used.get("real") != "no")
     return None
 
@@ -93,7 +93,8 @@ def _slots(
         slots["case"] = case
     if passage.topics:
         slots["topic"] = stream.pick(passage.topics)
-    if matter := _matter(passage, stream):
+    matter = _matter(passage, stream)
+    if matter and matter.lower() not in (passage.clause or "").lower():
         slots["matter"] = matter
     for name, value in (("clause", passage.clause), ("company", finds.company), ("place", finds.place)):
         if value:
@@ -125,7 +126,7 @@ def _spelling(law: Authority, stream: Stream) -> str:
     if match := re.fullmatch(r"17 CFR (\d+)\.([\w-]+)((?:\(\w+\))*)", law.canonical):
         ways += [f"17 C.F.R. § {match[1]}.{match[2]}{match[3]}", f"Rule {match[2]}{match[3]}"]
         ways += [f"SEC Rule {match[2]}{match[3]}"] if match[1] in {"230", "240"} else []
-    good = [way for way in ways if canon().canonical(way) == law.canonical]
+    good = [way for way in ways if canonical(way) == law.canonical]
     return stream.pick(good or [law.text])
 
 
@@ -221,7 +222,7 @@ def _capital(text: str) -> str:
 
 def _names_only(question: str, used: Mapping[str, str]) -> bool:
     """Whether the question names no rule or case but those its calls use."""
-    laws = [form for key in ("cite", "authority") if key in used and (form := canon().canonical(used[key]))]
+    laws = [form for key in ("cite", "authority") if key in used and (form := canonical(used[key]))]
     cases = [used[key] for key in ("case", "authority") if key in used]
     return all(any(same_law(c.canonical, law) for law in laws) for c in canon().find(question)) and all(
         any(same_case(name.text, case) for case in cases) for name in find_cases(question)
@@ -242,9 +243,3 @@ def _calls(category: str, used: Mapping[str, str]) -> tuple[Mapping[str, Any], .
         "citation_validator": {"query": used.get("authority")},
     }
     return tuple({"name": tool, "arguments": arguments[tool]} for tool in TOOLS[category])
-
-
-def _quote(chunk: str, passage: Passage, most: int = 380) -> str:
-    """The passage as the chunk has it, cut at a word."""
-    raw = chunk[passage.span.start : passage.span.end]
-    return raw if len(raw) <= most else raw[: raw.rindex(" ", 0, most)]

@@ -1,6 +1,7 @@
 """A training job as the container sees it: channels under $SM_BASE, a technique, outputs, or a reason for failure."""
 
 import csv
+import functools
 import json
 import os
 import shutil
@@ -54,20 +55,22 @@ class Metrics:
 
 
 def invoke_lambda(environment: Mapping[str, str]) -> Invoke:
-    """Calls a Lambda with the job's credentials. Raises TrainingDiverged where the function reports an error."""
-    import boto3
-    from botocore.config import Config
+    """Calls a Lambda with the job's credentials; the client is made at the first call.
 
-    patient = Config(read_timeout=900, retries={"max_attempts": 3, "mode": "standard"})
-    client = boto3.client(
-        "lambda",
-        region_name=environment.get("AWS_REGION"),
-        endpoint_url=environment.get("AWS_ENDPOINT_URL"),
-        config=patient,
-    )
+    Raises TrainingDiverged where the function reports an error.
+    """
+
+    @functools.cache
+    def client() -> Any:
+        import boto3
+        from botocore.config import Config
+
+        patient = Config(read_timeout=900, retries={"max_attempts": 3, "mode": "standard"})
+        region, endpoint = environment.get("AWS_REGION"), environment.get("AWS_ENDPOINT_URL")
+        return boto3.client("lambda", region_name=region, endpoint_url=endpoint, config=patient)
 
     def invoke(arn: str, event: Any) -> Any:
-        reply = client.invoke(FunctionName=arn, Payload=json.dumps(event).encode())
+        reply = client().invoke(FunctionName=arn, Payload=json.dumps(event).encode())
         body = reply["Payload"].read()
         if reply.get("FunctionError"):
             raise TrainingDiverged(f"{arn} failed: {body[:500].decode(errors='replace')}")

@@ -138,7 +138,7 @@ def grounding_problems(raw: Mapping[str, Any], ground: Ground, catalog: Catalog)
         *_arguments(raw, reading, ground),
         *_clause(raw["calls"], reading, ground),
         *_authorities(raw, reading, ground),
-        *_facts(reading, ground),
+        *_facts(raw["calls"], reading, ground),
         *_self_contained(raw, reading, ground),
     ]
 
@@ -275,17 +275,20 @@ def _authorities(raw: Mapping[str, Any], reading: Reading, ground: Ground) -> It
             yield "authority_not_used", f"the question names {case!r} but no call looks for it"
 
 
-def _facts(reading: Reading, ground: Ground) -> Iterator[Problem]:
-    for number in _numbers(reading.rest):
+def _facts(calls: list[Mapping[str, Any]], reading: Reading, ground: Ground) -> Iterator[Problem]:
+    """Numbers and names, but for the clause reference: execution looked that up."""
+    clauses = [span_of(call["arguments"].get(CLAUSE_ARGUMENT) or "", reading) for call in calls]
+    rest = _blank(reading.rest, [span for span in clauses if span])
+    for number in _numbers(rest):
         if number not in ground.numbers:
             yield "number_not_in_chunk", f"{number!r} does not stand in the document"
-    for word in words(reading.rest):
+    for word in words(rest):
         if word in SPELLED and word not in ground.pool and SPELLED[word] not in ground.numbers:
             yield "number_not_in_chunk", f"{word!r} does not stand in the document"
     named = " ".join([*ground.cases, *reading.cases])
     allowed = ground.pool | COMMON_NAMES | set(words(named))
-    for match in NAME.finditer(reading.rest):
-        if SENTENCE_START.search(reading.rest[: match.start()]):
+    for match in NAME.finditer(rest):
+        if SENTENCE_START.search(rest[: match.start()]):
             continue
         if strange := [w for w in words(match.group()) if len(w) > 1 and w not in allowed]:
             yield "name_not_in_chunk", f"the name {match.group()!r} ({strange[0]}) does not stand in the document"

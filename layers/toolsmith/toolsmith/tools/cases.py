@@ -8,9 +8,9 @@ from toolsmith.tools.text import word_set, words
 
 NAME_WORD = r"(?:[A-Z][\w'\u2019.-]*|[A-Z]\.)"
 JOIN = r"(?:of|the|and|for|de|la|von|van|ex|rel\.|del|on|in|&)"
-PARTY = rf"{NAME_WORD}(?:,?\s+(?:{JOIN}\s+){{0,2}}{NAME_WORD}|,?\s+&\s+{NAME_WORD}){{0,9}}"
+PARTY = rf"{NAME_WORD}(?:,?\s+(?:{JOIN}\s+){{0,2}}{NAME_WORD}|,?\s+&\s+{NAME_WORD}){{0,9}}(?:,?\s+et\s+al\b\.?)?"
 VERSUS = re.compile(rf"\b(?P<one>{PARTY}),?\s+vs?\.\s+(?P<other>{PARTY})")
-IN_RE = re.compile(rf"\b(?:In re|In the Matter of|Matter of|Ex parte)\s+(?P<one>{PARTY})")
+IN_RE = re.compile(rf"\b(?:In re|IN RE|In the Matter of|Matter of|Ex parte|EX PARTE)\s+(?P<one>{PARTY})")
 # Words that start a sentence or introduce a citation, and so are no part of the first party's name.
 LEAD = word_set(
     "in see also cf under the and but citing compare accord e.g eg held that as is does did do how what why when where "

@@ -10,7 +10,7 @@ from typing import Any
 
 from toolsmith.errors import InvalidInput
 from toolsmith.tools.canon import Canon, base, same_law
-from toolsmith.tools.cases import CORPORATE, case_key, find_cases, parties, same_case
+from toolsmith.tools.cases import CORPORATE, case_key, find_cases, parties, read_case, same_case
 from toolsmith.tools.suspicion import trusted
 from toolsmith.tools.text import fold, word_set, words
 
@@ -35,6 +35,7 @@ CLAUSE = re.compile(
 )
 # More evidence than this tells nobody more.
 MANY = 20
+PARAGRAPH = re.compile(r"\(\w+\)")
 STOP = word_set(
     "a an the of and or to in on for with by at from is are was were be been has have had do does did what which "
     "who how why when where under its it this that these those any all as not no may can could would should must if "
@@ -102,11 +103,14 @@ class CorpusIndex:
         return self._db.execute("SELECT count(*) FROM chunks").fetchone()[0]
 
     def sections(self, canonical: str) -> list[Hit]:
-        """Stored text of the CFR or U.S.C. section that the citation names, in document order."""
+        """Stored text of the section or opinion that the citation names; a paragraph counts only where it stands."""
         rows = self._db.execute(
-            "SELECT citation, chunk FROM sections WHERE base = ? ORDER BY rowid", (base(canonical),)
+            "SELECT chunk FROM sections WHERE base = ? ORDER BY rowid", (base(canonical),)
         ).fetchall()
-        return self._hits([chunk for citation, chunk in rows if same_law(citation, canonical)][:MANY])
+        hits = self._hits([row[0] for row in rows])
+        marks = PARAGRAPH.findall(canonical)
+        held = " ".join(hit.text for hit in hits).lower() if marks else ""
+        return hits[:MANY] if all(mark in held for mark in marks) else []
 
     def citing(self, canonical: str) -> list[Hit]:
         """Chunks whose text cites this authority, or a paragraph or the whole of it."""
@@ -145,7 +149,7 @@ class CorpusIndex:
             self._db.execute("SELECT name FROM cases WHERE own AND chunk = ? LIMIT 1", (hit.chunk,)).fetchone()
             for hit in hits
         ]
-        return list(dict.fromkeys(name[0] for name in names if name))[:limit]
+        return list(dict.fromkeys(name[0] for name in names if name and read_case(name[0])))[:limit]
 
     def search(self, query: str, source: str | None = None, limit: int = 5) -> list[Hit]:
         """The best chunks that hold every telling word of `query`, or else most of them (BM25 order)."""
@@ -174,7 +178,7 @@ class CorpusIndex:
             return []
         label = f"{match['kind']} {match['number']}".lower()
         rows = self._db.execute(
-            "SELECT id, facts, grp FROM chunks WHERE lower(section) = ? OR lower(section) LIKE ? "
+            "SELECT id, facts, grp, text FROM chunks WHERE lower(section) = ? OR lower(section) LIKE ? "
             "OR lower(section) LIKE ? ORDER BY id",
             (label, f"{label}.%", f"{label} %"),
         ).fetchall()
@@ -183,7 +187,7 @@ class CorpusIndex:
             for word in rest
             if word not in {"form", "10", "report", "annual", "quarterly", "filing", "8", "k", "q"}
         }
-        ids = [i for i, facts, group in rows if telling and telling <= set(words(f"{facts} {group}"))]
+        ids = [row[0] for row in rows if telling and telling <= set(words(" ".join(row[1:])))]
         return self._hits(ids[:limit])
 
     def _most(self, telling: list[str], source: str | None, limit: int) -> list[Hit]:
@@ -282,9 +286,7 @@ def own_case(chunk: Mapping[str, Any]) -> str | None:
     """The case that an opinion's chunk belongs to, as its document's facts name it."""
     if chunk["source"] != "opinion":
         return None
-    name = str((chunk.get("facts") or {}).get("case") or "")
-    group = str(chunk.get("group") or "")
-    return name or (group.removeprefix("case:") if group.startswith("case:") else None) or None
+    return str((chunk.get("facts") or {}).get("case") or "") or None
 
 
 def sections_of(chunk: Mapping[str, Any], canon: Canon) -> list[str]:

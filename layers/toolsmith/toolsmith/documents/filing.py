@@ -4,12 +4,11 @@ import re
 
 from toolsmith.documents import xmlforms
 from toolsmith.documents.encoding import decode
-from toolsmith.documents.furniture import without_furniture
-from toolsmith.documents.markup import lines_of_html
 from toolsmith.documents.model import Document, Provenance, SetAside
-from toolsmith.documents.plaintext import lines_of_text, undash, uuencoded
+from toolsmith.documents.plaintext import undash, uuencoded
+from toolsmith.documents.reading import flags_of, lines_of
 from toolsmith.documents.sections import sections_of
-from toolsmith.documents.submission import PEM, Header, Part, header, parts
+from toolsmith.documents.submission import PEM, Header, Part, header, parts, safe_name
 from toolsmith.documents.xmltree import root_of
 from toolsmith.errors import DocumentRejected
 
@@ -54,18 +53,20 @@ def _read_part(data: bytes, part: Part, number: int, escaped: bool, room: int) -
     if not part.closed:
         flags.append("truncated")
         aside.append(SetAside("truncated", "no </DOCUMENT> before the next document or the end", where))
-    text, reason = _part_text(data, part, escaped, room)
+    text, marks, reason = _part_text(data, part, escaped, room)
+    flags += marks
     if reason:
         flags.append(reason.reason)
         aside.append(SetAside(reason.reason, reason.detail, where))
-    return Document(part.type, part.sequence, part.filename, text, sections_of(text), tuple(flags), part.start, part.end), aside
+    return Document(part.type, part.sequence, part.filename, text, sections_of(text, part.type), tuple(flags), part.start, part.end), aside
 
 
-def _part_text(data: bytes, part: Part, escaped: bool, room: int) -> tuple[str, SetAside | None]:
+def _part_text(data: bytes, part: Part, escaped: bool, room: int) -> tuple[str, tuple[str, ...], SetAside | None]:
     if _SKIPPED.fullmatch(part.type):
-        return "", SetAside("binary" if b"\nbegin " in data[part.start:part.start + 400] else "data", f"{part.type} holds no prose")
+        kind = "binary" if re.search(rb"(?:^|\n)begin [0-7]{3}", data[part.start:part.start + 400]) else "data"
+        return "", (), SetAside(kind, f"{part.type} holds no prose")
     if part.end - part.start > room:
-        return "", SetAside("too_large", f"{part.end - part.start} bytes; at most {MAX_TEXT} are read")
+        return "", (), SetAside("too_large", f"{part.end - part.start} bytes; at most {MAX_TEXT} are read")
     body = data[part.start:part.end]
     block = uuencoded(body)
     reason = None
@@ -73,21 +74,21 @@ def _part_text(data: bytes, part: Part, escaped: bool, room: int) -> tuple[str, 
         reason = SetAside("binary", f"a uuencoded part of {block[1] - block[0]} bytes is left out")
         body = body[:block[0]] + body[block[1]:]
     try:
-        return text_of(undash(body) if escaped else body), reason
+        return *text_of(undash(body) if escaped else body), reason
     except DocumentRejected as error:
-        return "", SetAside(error.reason, error.detail)
+        return "", (), SetAside(error.reason, error.detail)
 
 
-def text_of(body: bytes) -> str:
-    """The text of one document's bytes: XML form, HTML or plain text. Raises DocumentRejected."""
+def text_of(body: bytes) -> tuple[str, tuple[str, ...]]:
+    """Text and flags of one document's bytes: XML form, HTML or typed text. Raises DocumentRejected."""
     wrapped = _WRAPPER.match(body)
     if wrapped:
         body = re.sub(rb"</(?:XBRL|XML|PDF)>\s*$", b"", body[wrapped.end():], flags=re.I)
     if _XML.match(body) and not _MARKUP.search(body[:8192]):
-        return xmlforms.document_of(root_of(body.strip()), "", "").text
+        return xmlforms.document_of(root_of(body.strip()), "", "").text, ()
     source, _ = decode(body)
-    lines = lines_of_html(source) if _MARKUP.search(body[:8192]) else lines_of_text(source)
-    return "\n".join(without_furniture(lines)).strip("\n")
+    text = "\n".join(lines_of(source)).strip("\n")
+    return text, flags_of(source, text)
 
 
 def read_loose(text: str, source: str, name: str) -> tuple[list[Document], Provenance, list[SetAside]]:
@@ -100,4 +101,5 @@ def read_loose(text: str, source: str, name: str) -> tuple[list[Document], Prove
     known = Provenance(
         "filing", name, form=kind or None, cik=cik if cik.isdigit() else None,
         company=facts.get("entityregistrantname") or (registrant[1].strip() if registrant else None))
-    return [Document(kind, "1", name.rsplit("/", 1)[-1], text, sections_of(text))], known, []
+    filename, flags = safe_name(name)
+    return [Document(kind, "1", filename, text, sections_of(text, kind), flags + flags_of(source, text))], known, []

@@ -87,17 +87,17 @@ class Parsed:
     provenance: Provenance
     set_aside: tuple[SetAside, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        """The plain form that `to_json` writes."""
+    def to_json(self) -> dict[str, Any]:
+        """One JSON-ready object: documents, provenance, set_aside."""
         return asdict(self)
 
-    def to_json(self) -> str:
-        """One JSON object as text: documents, provenance, set_aside."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"))
+    def to_dict(self) -> dict[str, Any]:
+        """The same as `to_json`."""
+        return self.to_json()
 
     @classmethod
     def from_json(cls, data: str | bytes | dict[str, Any]) -> "Parsed":
-        """The inverse of `to_json` (and of `to_dict`)."""
+        """The inverse of `to_json`; takes the object or its JSON text."""
         raw = data if isinstance(data, dict) else json.loads(data)
         return cls(
             tuple(_document(one) for one in raw["documents"]),

@@ -32,6 +32,7 @@ _COURT = re.compile(
 _CITE = re.compile(r"\b(\d{1,4}) ((?:U\.\s?S\.|S\.\s?Ct\.|L\.\s?Ed\.(?:\s?2d)?|F\.(?:\s?(?:2d|3d|4th))?|F\.\s?Supp\.(?:\s?(?:2d|3d))?"
                    r"|[A-Z][A-Za-z.]{0,12}\s?(?:2d|3d))) (\d{1,5})\b")
 _VERSUS = re.compile(r"\bv(?:s)?\.?\s", re.I)
+_ROLE = re.compile(r"(?:Plaintiff|Defendant|Appell|Petition|Respond|Cross|No\.|Docket|\d|In the\b|United States (?:Court|District))", re.I)
 # Roman and lettered headings, named parts, separate opinions.
 _PART = re.compile(
     r"^[ \t]*(?:(?:[IVX]{1,5}|[A-H])\.(?: [A-Z][^\n&,\d]{0,60})?"
@@ -212,6 +213,8 @@ def looks_like_opinion(text: str) -> bool:
     head = text[:4000]
     if re.search(r"securities\s+and\s+exchange\s+commission\s+washington|form\s+(?:10-?[KQ]|8-?K|20-?F)\b", head, re.I):
         return False
+    if re.match(r"Citation Nr: |\s*\d{1,4} U\.\s?S\. \d", head):
+        return True
     return bool(_COURT.search(head) and (_VERSUS.search(head) or re.search(r"in re\b|appeal", head, re.I)))
 
 
@@ -228,11 +231,25 @@ def of_text(text: str, name: str) -> Provenance:
 
 
 def _parties(head: str) -> str | None:
-    """ "A v. B" from the lines around a lone "v."."""
-    found = re.search(r"([A-Z][^\n,;]{2,60})[^\n]{0,80}\n?\s*\bv(?:s)?\.\s*\n?\s*([A-Z][^\n,;]{2,60})", head)
-    if not found:
-        return None
-    return f"{' '.join(found[1].split())} v. {' '.join(found[2].split())}".strip(" .")
+    """ "A v. B" from the caption: the nearest lines around "v." that name a party and not its role."""
+    lines = [" ".join(line.split()) for line in head.split("\n") if line.strip()]
+    for at, line in enumerate(lines):
+        found = re.fullmatch(r"(.*?)\s*\bv(?:s)?\.\s*(.*)", line)
+        if not found:
+            continue
+        before = next(filter(_names, [found[1], *reversed(lines[max(0, at - 4):at])]), "")
+        after = next(filter(_names, [found[2], *lines[at + 1:at + 5]]), "")
+        if before and after:
+            return f"{_party(before)} v. {_party(after)}"
+    return None
+
+
+def _names(line: str) -> bool:
+    return len(line) > 2 and not _ROLE.match(line) and any(one.isupper() for one in line)
+
+
+def _party(line: str) -> str:
+    return re.split(r",\s*(?:et al|Plaintiff|Defendant|Appell|Petition|Respond)|;|\d", line)[0].strip(" ,.")[:80]
 
 
 def _written(found: re.Match[str]) -> str:

@@ -8,10 +8,8 @@ from typing import Any
 
 from toolsmith.documents import filing, guards, opinion, regulation, xmlforms
 from toolsmith.documents.encoding import decode
-from toolsmith.documents.furniture import without_furniture
-from toolsmith.documents.markup import lines_of_html
 from toolsmith.documents.model import Document, Parsed, Provenance, SetAside
-from toolsmith.documents.plaintext import lines_of_text
+from toolsmith.documents.reading import is_html, lines_of
 from toolsmith.documents.submission import is_submission
 from toolsmith.documents.xmltree import local, root_of
 from toolsmith.errors import DocumentRejected
@@ -107,14 +105,12 @@ def _read_xml(data: bytes, text: str, name: str) -> Found:
 
 
 def _read_text(text: str, head: str, name: str) -> Found:
-    if _HTML.search(head):
-        lines = lines_of_html(text)
-    elif _INDEX.search(head):
+    if _INDEX.search(head) and not is_html(text):
         raise DocumentRejected("index", "an EDGAR index lists filings and is none")
-    else:
-        lines = lines_of_text(text)
-    lines = without_furniture(lines)
-    body = "\n".join(lines)
+    lines = lines_of(text)
+    body = "\n".join(lines).strip("\n")
     if "casebody" in head or opinion.looks_like_opinion(body):
         return *opinion.document_of_lines(lines, name), []
+    if body.count("§") > 5 and (document := regulation.document_of_lines(lines, name)):
+        return [document], regulation.provenance([document], None, name), []
     return filing.read_loose(body, text, name)

@@ -1,5 +1,6 @@
 """Plain text as filers and courts typed it: lines kept, page marks, PEM escapes and uuencoded parts undone."""
 
+import html
 import re
 
 from toolsmith.documents.encoding import clean
@@ -11,6 +12,7 @@ _STUB = re.compile(r"^[ \t]*<S>(?:[ \t]*<C>)*[ \t]*$\n?", re.I | re.M)
 _STRAY = re.compile(r"</?(?:TABLE|CAPTION|S|C|FN|F\d+|PAGE|TEXT)>", re.I)
 _DASHED = re.compile(rb"^- (?=-)", re.M)
 _BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\r\n]{1,200}\r?\n", re.M)
+_ENTITY = re.compile(r"&(?:amp|lt|gt|nbsp|quot|#\d{2,4});", re.I)
 _LINES = re.compile(r"\r\n?|\n|\x0b|\x85|\u2028|\u2029")
 
 
@@ -38,7 +40,7 @@ def _looks_uu(line: bytes) -> bool:
 
 def lines_of_text(text: str) -> list[str]:
     """Lines without trailing blanks; page borders are BREAK; SGML table marks dropped; blank runs become one."""
-    text = clean(text)
+    text = clean(_ENTITY.sub(lambda found: html.unescape(found[0]), text) if "&" in text else text)
     text = _LINES.sub("\n", text) if "\r" in text or not text.isascii() else text
     text = text.replace("\x0c", f"\n{BREAK}\n")
     if "<" in text:

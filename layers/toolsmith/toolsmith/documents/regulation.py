@@ -12,17 +12,19 @@ from toolsmith.documents.writing import Writer
 from toolsmith.documents.xmltree import flat, local
 
 ROOTS = frozenset(["ECFR", "DLPSTEXTCLASS", "CFRDOC", "CFRGRANULE", "TITLE", "CHAPTER", "SUBCHAP", "PART", "SUBPART", "SECTION", "APPENDIX", "NOTICE", "RULE", "PRORULE", "FEDREG", "regulation", "DIV1", "DIV2", "DIV3", "DIV4", "DIV5", "DIV6", "DIV7", "DIV8", "DIV9"])
+_FEDERAL_REGISTER = frozenset(("NOTICE", "RULE", "PRORULE", "FEDREG"))
 _SKIP = frozenset(["CFRTOC", "HEADER", "AMDDATE", "VOLUME", "FMTR", "TOC", "TOCHD", "EDNOTES", "MATH", "IMG", "GPH", "GID", "PRTPAGE", "FRDOC", "BILCOD", "TITLEPG", "BTITLE", "tableOfContents", "fdsys", "preamble", "effectiveDate"])
 _LINES = frozenset(["P", "FP", "PSPACE", "HD1", "HD2", "HD3", "HED", "HD", "CITA", "SECAUTH", "APPRO", "EXTRACT", "PARAUTH", "FTNT", "LI", "AGENCY", "SUBJECT", "ACT", "DEPDOC", "EAR", "RESERVED", "SIG", "DATED", "NAME", "TITLE", "FL", "CFR", "RIN", "content", "title"])
 _GROUPED = frozenset(["AUTH", "SOURCE", "EDNOTE", "EFFDNOT", "CROSSREF", "NOTE"])
 _SECTION_NUMBER = re.compile(r"§+\s*([0-9A-Z][\w.–—-]*(?:\s*(?:through|to|–|-)\s*§?\s*[0-9][\w.-]*)?)")
+_TYPED_HEAD = re.compile(r"§+\s*(\d+\.[\w.–—-]*\w)(?:\s|$)[^\n]{0,250}$")
 _TITLE_IN = re.compile(r"title[-_ ]?(\d{1,2})\b", re.I)
 _PART_HEAD = re.compile(r"\bPARTS?\s+(\d+[a-z]?)", re.I)
 
 
 def documents_of_xml(root: Element, name: str) -> list[Document]:
     """One document per CFR part (or one for what lies outside parts), its sections numbered."""
-    walk = _Walk(name, _title_of(root, name))
+    walk = _Walk(name, _title_of(root, name), local(root) if local(root) in _FEDERAL_REGISTER else "CFR")
     walk.element(root)
     walk.close()
     return walk.documents
@@ -70,9 +72,10 @@ _ABOVE = {"DIV1": 0, "DIV2": 1, "DIV3": 1, "DIV4": 2, "CHAPTER": 1, "SUBCHAP": 2
 
 
 class _Walk:
-    def __init__(self, name: str, title: str) -> None:
+    def __init__(self, name: str, title: str, kind: str) -> None:
         self.name, self.title, self.part = name, title, ""
         self.documents: list[Document] = []
+        self._kind = kind
         self._out = Writer()
         self._above: list[str] = []
 
@@ -80,7 +83,7 @@ class _Walk:
         """End the document being written, if it has any text."""
         if not self._out.empty:
             facts = {"title": self.title, "cfr_part": self.part}
-            kind = f"{self.title} CFR {self.part}".strip() if self.part else "CFR"
+            kind = f"{self.title} CFR {self.part}".strip() if self.part else self._kind
             self.documents.append(self._out.document(
                 kind, str(len(self.documents) + 1), self.name, facts={k: v for k, v in facts.items() if v}))
         self._out = Writer()
@@ -97,10 +100,12 @@ class _Walk:
             self._section(one)
         elif tag.upper() in ("TABLE", "GPOTABLE"):
             self._table(one)
-        elif tag in _GROUPED or tag in _LINES and not _has_blocks(one):
+        elif tag in _GROUPED or tag in _LINES and tag != "HD1" and not _has_blocks(one):
             self._out.line(flat(one))
         elif tag == "paragraph":
             self._paragraph(one)
+        elif tag == "HD1" and not self.part:
+            self._out.section(flat(one))
         elif tag == "STARS":
             self._out.line("* * * * *")
         else:
@@ -153,7 +158,7 @@ class _Walk:
 
     def _children(self, one: Element) -> None:
         for child in one:
-            if local(child) not in ("HEAD", "SECTNO", "subject") and not (
+            if local(child) not in ("HEAD", "SECTNO", "subject", "appendixTitle") and not (
                     local(child) == "SUBJECT" and local(one) == "SECTION"):
                 self.element(child)
             if child.tail and child.tail.strip():
@@ -175,7 +180,7 @@ def _head(one: Element) -> str:
     number = subject = ""
     for child in one:
         tag = local(child)
-        if tag in ("HEAD", "subject", "title"):
+        if tag in ("HEAD", "subject", "title", "appendixTitle"):
             for line_break in child.iter():
                 if local(line_break).lower() == "br":
                     line_break.text = " "
@@ -185,6 +190,22 @@ def _head(one: Element) -> str:
         elif tag in ("SUBJECT", "RESERVED", "HD") and not subject:
             subject = flat(child)
     return f"{number} {subject}".strip()
+
+
+def document_of_lines(lines: list[str], name: str) -> Document | None:
+    """A CFR part as a web page or typed text; None unless it has at least two section headings."""
+    out, number = Writer(), ""
+    for line in lines:
+        found = _TYPED_HEAD.match(line)
+        if found:
+            number = found[1]
+            out.section(line, number, ("reserved",) if "[Reserved]" in line else ())
+        else:
+            out.line(line)
+    title = _TITLE_IN.search(name) or _TITLE_IN.search("\n".join(lines[:40]))
+    facts = {"title": title[1] if title else "", "cfr_part": number.split(".")[0]}
+    written = out.document(" CFR ".join(facts.values()).strip(), "1", name, facts={k: v for k, v in facts.items() if v})
+    return written if sum(1 for one in written.sections if one.number) > 1 else None
 
 
 def documents_of_jsonld(raw: dict[str, Any], name: str) -> list[Document]:

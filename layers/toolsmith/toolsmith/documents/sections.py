@@ -1,28 +1,59 @@
 """Sections of a filing: its items where it has them, together covering the whole text without overlap."""
 
 import re
+from dataclasses import dataclass
 
 from toolsmith.documents.model import Section
 
+# "Item 7A.", "ITEM 2.02", "Part II, Item 1": an item heading starts its line.
 _ITEM = re.compile(
-    r"\n[ \t]*(?i:(?:part\s+(?:i{1,3}|iv)\b[\s,.:–—-]*)?items?[ \t]+(\d{1,2}(?:\.\d\d)?)[ \t]*(?:\(?([a-c])\)?(?![a-z]))?"
+    r"\n[ \t]*(?i:(?:part\s+(i{1,3}|iv)\b[\s,.:–—-]*)?items?[ \t]+(\d{1,2}(?:\.\d\d)?)(?:[ \t]?([a-j])(?![\w’']))?"
     r"[ \t]*[.:–—\-\t ]*([^\n]{0,200}))(?=\n)")
-_SIGNATURES = re.compile(r"^[ \t]*(?:signatures?|s i g n a t u r e s?)[ \t]*:?$", re.I | re.M)
+_PART = re.compile(r"\n[ \t]*(?i:part)[ \t]+(I{1,3}|IV|i{1,3})\b[^\n]{0,80}(?=\n)")
+_SIGNATURES = re.compile(r"\n[ \t]*(?i:signatures?|s i g n a t u r e s?)[ \t]*:?(?=\n)")
+_STATEMENTS = re.compile(
+    r"\n[ \t]*(?i:index to (?:the )?(?:consolidated )?financial statements|(?:consolidated )?financial statements"
+    r"|reports? of independent (?:registered )?(?:certified )?(?:public )?account\w*[^\n]{0,40}|exhibit index)[ \t]*(?=\n)")
+_HEADING = re.compile(r"\n[ \t]*((?:NOTES?\s+\d+[^\n]{0,100}|[A-Z][A-Z ,.&'’()/:;–—-]{7,100}))(?=\n)")
 _REFERENCE = re.compile(
-    r"incorporated\s+(?:herein\s+|in\s+this\s+report\s+)?by\s+(?:this\s+)?reference|(?:in|under)\s+.{0,40}exhibit\s+13", re.I | re.S)
-_HEADING = re.compile(r"^(?:NOTES?\s+\d+.{0,120}|[A-Z][A-Z0-9 ,.&'’()/:;–—-]{7,120})$", re.M)
-_RUNS_ON = re.compile(r"(?:of|and|in|to|above|below|herein)\b", re.I)
+    r"incorporated\s+(?:herein\s+|in(?:to)?\s+this\s+(?:report|item|form[\w\s-]{0,8})\s+)?by\s+(?:this\s+)?reference"
+    r"|incorporated\s+herein|(?:set\s+forth|included|contained|appears?|found)\s+(?:in|under)\s[^.]{0,80}"
+    r"(?:proxy\s+statement|annual\s+report\s+to\s+(?:share|stock)holders|exhibit\s+13)", re.I)
+_RUNS_ON = re.compile(r"(?:of|and|or|in|to|above|below|herein|hereof|\([a-z0-9]{1,3}\))(?!\w)", re.I)
+# Titles of a 10-Q's second part; its item numbers begin again at 1.
+_SECOND_PART = re.compile(
+    r"legal proceed|risk factor|unregistered|changes in securities|use of proceeds|defaults? |mine safety|submission of matters"
+    r"|other information|exhibits|issuer purchases|removed and reserved", re.I)
+_FIRST_PART = re.compile(r"financial statements|management|quantitative|controls", re.I)
+# A row of a table of contents ends in its page.
+_LISTED = re.compile(r"(?:[\t.]|\s\s|[a-z]\s)\s*\d{1,3}$")
+_ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4}
 MAX_SHARE = 0.6
+MAX_HEADS = 3000
+LONG_ENOUGH = 3000
+LONG_FRONT = 20000
 
 
-def sections_of(text: str) -> tuple[Section, ...]:
-    """Sections that cover `text` from 0 to its end. One untitled section where no item is found."""
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """An item heading: where, its place in the form's order, its number and title."""
+
+    start: int
+    key: tuple[int, int, str]
+    number: str
+    title: str
+
+
+def sections_of(text: str, form: str = "") -> tuple[Section, ...]:
+    """Sections that cover `text` from 0 to its end: items, else capital headings, else one untitled section.
+
+    form: the form type where known; a 10-Q numbers its items twice, an 8-K lists them in any order.
+    """
     if not text:
         return ()
-    heads = _body_heads(text)
-    if not heads:
+    marks = _items(text, form) or _headings(text)
+    if not marks:
         return (Section("", 0, len(text)),)
-    marks = _with_signatures(text, heads)
     found = [] if marks[0][0] == 0 else [Section("Preamble", 0, marks[0][0])]
     for (start, title, number), (end, _, _) in zip(marks, [*marks[1:], (len(text), "", "")], strict=True):
         found.append(Section(title, start, end, _flags(text[start:end], number), number))
@@ -36,57 +67,124 @@ def divided(text: str, found: tuple[Section, ...]) -> tuple[Section, ...]:
     return tuple(piece for one in found for piece in _divided(text, one))
 
 
-def _candidates(text: str) -> list[tuple[int, str, str]]:
-    found = []
-    for match in _ITEM.finditer(f"\n{text}\n"):
-        number = match[1] + (match[2] or "").upper()
-        rest = match[3].strip()
-        if _is_heading(match[0], rest):
-            found.append((match.start(), f"Item {number}" + (f". {_short(rest)}" if rest else ""), number))
-    return found
-
-
-def _is_heading(line: str, rest: str) -> bool:
-    """A heading starts with a capital (or nothing) and is no sentence that goes on."""
-    return not rest or not (rest[0].islower() or rest[0] in ",;)”\"" or _RUNS_ON.match(rest))
-
-
-def _short(title: str) -> str:
-    title = title.split("\t")[0].strip()
-    if len(title) > 100:
-        title = re.split(r"(?<=[a-z])\.\s", title)[0][:100]
-    return title.rstrip(" .:-–—")
-
-
-def _body_heads(text: str) -> list[tuple[int, str, str]]:
-    """Of each item's headings the one with the longest text before the next heading, in document order."""
-    found = _candidates(text)
-    if not found:
-        return []
-    ends = [at for at, _, _ in found[1:]] + [len(text)]
-    best: dict[str, tuple[int, int]] = {}
-    for index, ((at, _, number), end) in enumerate(zip(found, ends, strict=True)):
-        if number not in best or end - at > best[number][0]:
-            best[number] = (end - at, index)
-    return sorted(found[index] for _, index in best.values())
-
-
-def _with_signatures(text: str, heads: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
-    last = [found.start() for found in _SIGNATURES.finditer(text, heads[-1][0] + 1)]
-    return [*heads, (last[0], "Signatures", "")] if last else heads
-
-
-def _flags(text: str, number: str) -> tuple[str, ...]:
-    return ("incorporated_by_reference",) if number and len(text) < 2500 and _REFERENCE.search(text) else ()
-
-
 def _divided(text: str, one: Section) -> list[Section]:
     if one.end - one.start <= MAX_SHARE * len(text):
         return [one]
     middle = (one.start + one.end) // 2
-    heads = [found.start() for found in _HEADING.finditer(text, one.start + 1, one.end)]
+    heads = [found.start(1) for found in _HEADING.finditer(text, one.start + 1, one.end)]
     near = min(heads, key=lambda at: abs(at - middle), default=-1)
-    if abs(near - middle) > (one.end - one.start) // 4:
-        near = text.find("\n", middle, one.end) + 1 or middle
+    if near < 0 or abs(near - middle) > (one.end - one.start) // 4:
+        near = text.find("\n", middle, one.end - 1) + 1 or text.find(" ", middle, one.end - 1) + 1 or middle
     rest = Section(f"{one.title} (continued)".strip(), near, one.end, (*one.flags, "continued"), one.number)
     return [Section(one.title, one.start, near, one.flags, one.number), rest]
+
+
+def _items(text: str, form: str) -> list[tuple[int, str, str]]:
+    twice = form.upper().startswith("10-Q") or not form and re.search(r"form\s+10-?q", text[:3000], re.I) is not None
+    heads = _heads(text, twice)
+    if not heads or len(heads) > MAX_HEADS:
+        return []
+    chosen = _each_once(text, heads) if any("." in one.number for one in heads) else _best_chain(text, heads)
+    marks = [(one.start, _title(one, twice), one.number) for one in chosen]
+    front = _headings(text[:marks[0][0]]) if marks[0][0] > max(LONG_FRONT, len(text) // 4) else []
+    return front + marks + _after(text, marks[-1][0])
+
+
+def _heads(text: str, twice: bool) -> list[_Head]:
+    padded = f"\n{text}\n"
+    parts = [(found.start(), _ROMAN[found[1].upper()]) for found in _PART.finditer(padded)] if twice else []
+    heads: list[_Head] = []
+    for found in _ITEM.finditer(padded):
+        rest = found[4].strip()
+        if rest and (rest[0].islower() or rest[0] in ",;)”\"’" or _RUNS_ON.match(rest)):
+            continue
+        start = found.start()
+        rest = rest or _next_line(padded, found.end())
+        major, _, minor = found[2].partition(".")
+        letter = (found[3] or "").upper()
+        part = _part_of(rest, _ROMAN.get((found[1] or "").upper(), 0), parts, start) if twice else 0
+        number = found[2] + letter
+        head = _Head(start, (part, int(major), minor or letter), number, rest)
+        if not heads or heads[-1].key != head.key:
+            heads.append(head)
+    return heads
+
+
+def _part_of(title: str, said: int, parts: list[tuple[int, int]], at: int) -> int:
+    """The part of a 10-Q item: as its heading says, by its title, or by the last PART heading."""
+    if said:
+        return said
+    if _SECOND_PART.search(title):
+        return 2
+    if _FIRST_PART.search(title):
+        return 1
+    return next((number for start, number in reversed(parts) if start < at), 1)
+
+
+def _next_line(text: str, at: int) -> str:
+    """The line after a heading that has no title of its own, where it can be one."""
+    line = next((one.strip() for one in text[at:at + 300].split("\n") if one.strip()), "")
+    return line if len(line) < 120 and not line.lower().startswith(("item", "part")) else ""
+
+
+def _each_once(text: str, heads: list[_Head]) -> list[_Head]:
+    """For forms whose items come in any order: of equal numbers the one with the most text."""
+    ends = [one.start for one in heads[1:]] + [len(text)]
+    best: dict[str, tuple[int, _Head]] = {}
+    for one, end in zip(heads, ends, strict=True):
+        if one.number not in best or end - one.start > best[one.number][0]:
+            best[one.number] = (end - one.start, one)
+    return sorted((one for _, one in best.values()), key=lambda one: one.start)
+
+
+def _best_chain(text: str, heads: list[_Head]) -> list[_Head]:
+    """The run of headings in rising item order that holds the most text: the body, not its table of contents."""
+    ends = [one.start for one in heads[1:]] + [len(text)]
+    best: dict[tuple[int, int, str], tuple[int, tuple]] = {}
+    for one, end in zip(heads, ends, strict=True):
+        before = max((found for key, found in best.items() if key < one.key), key=lambda found: found[0], default=(0, ()))
+        weight = before[0] + (1 if _LISTED.search(one.title) else min(end - one.start, LONG_ENOUGH) + 2)
+        if one.key not in best or weight >= best[one.key][0]:
+            best[one.key] = (weight, (before[1], one))
+    chain, link = [], max(best.values(), key=lambda found: found[0])[1]
+    while link:
+        link, one = link
+        chain.append(one)
+    return chain[::-1]
+
+
+def _title(one: _Head, twice: bool) -> str:
+    title = re.split(r"\t|\s{3,}|\.{3,}", one.title)[0].strip()
+    if len(title) > 120:
+        title = re.split(r"(?<=[a-z])\.\s", title)[0][:120]
+    title = title.rstrip(" .:-–—")
+    part = f"Part {'I' * one.key[0]}, " if twice else ""
+    return f"{part}Item {one.number}" + (f". {title}" if title else "")
+
+
+def _after(text: str, last: int) -> list[tuple[int, str, str]]:
+    """The signatures after the last item, and what stands behind them."""
+    padded = f"\n{text}\n"
+    signed = next((found.start() for found in _SIGNATURES.finditer(padded, last + 1)), None)
+    if signed is None:
+        return []
+    marks = [(signed, "Signatures", "")]
+    behind = next((found for found in _STATEMENTS.finditer(padded, signed + 1)), None)
+    if behind:
+        marks.append((behind.start(), behind[0].strip().capitalize(), ""))
+    return marks
+
+
+def _headings(text: str) -> list[tuple[int, str, str]]:
+    """Capital headings at least a screen apart, where a document without items has at least three of them."""
+    marks: list[tuple[int, str, str]] = []
+    for found in _HEADING.finditer(f"\n{text}\n"):
+        title = found[1].strip()
+        if (not marks or found.start() - marks[-1][0] > 1500) and " " in title and "  " not in title:
+            marks.append((found.start(), title.rstrip(" .:;"), ""))
+    return marks if 3 <= len(marks) <= 400 else []
+
+
+def _flags(text: str, number: str) -> tuple[str, ...]:
+    by_reference = number and len(text) < 2500 and "xhibits" not in text[:80].lower() and _REFERENCE.search(text)
+    return ("incorporated_by_reference",) if by_reference else ()

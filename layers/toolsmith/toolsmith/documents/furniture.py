@@ -1,39 +1,54 @@
 """Page furniture: page numbers, "Table of Contents" back-links, running heads. Dropped; data rows never are."""
 
 import re
+from itertools import pairwise
 
 from toolsmith.documents.markup import BREAK
 
-_NUMBER = re.compile(r"(?:page\s+)?[-–—\s]*((?:[A-Z]{1,3}-)?\d{1,3}|[ivxl]{1,6})[-–—\s]*(?:\s*of\s+\d{1,3})?\.?", re.I)
-_BACK = re.compile(r"(?:back to |return to )?(?:the )?(?:table of contents|index(?: to financial statements)?|contents)", re.I)
+_NUMBER = re.compile(
+    r"(?:page\s+)?[-–—\s]*((?:[A-Z]{1,3}-)?\d{1,3}|[ivxl]{1,6})[-–—\s]*(?:\s*of\s+\d{1,3})?\.?", re.I)
+_BACK = re.compile(
+    r"(?:back to |return to )?(?:the )?(?:table of contents|index(?: to financial statements)?|contents)", re.I)
+# A number or running head stands within so many lines of its page border.
 _REACH = 4
+# Page numbers are further apart than this, the items of a list nearer.
+_PAGE = 8
 
 
 def without_furniture(lines: list[str]) -> list[str]:
     """The lines with page furniture and page-border marks dropped."""
-    backs = _back_links(lines)
-    drop = backs | _page_numbers(lines) | _running(lines)
+    breaks = [at for at, line in enumerate(lines) if line == BREAK]
+    near = {at + step for at in breaks for step in range(-_REACH, _REACH + 1)}
+    drop = _back_links(lines) | _page_numbers(lines, near) | _running(lines, near, breaks)
     return [line for at, line in enumerate(lines) if at not in drop and line != BREAK]
 
 
 def _back_links(lines: list[str]) -> set[int]:
-    """Every line that is only "Table of Contents" (or the like) after the first."""
-    found = [at for at, line in enumerate(lines) if 4 < len(line) < 60 and _BACK.fullmatch(line.strip())]
-    seen: dict[str, int] = {}
-    for at in found:
-        seen.setdefault(lines[at].strip().lower(), at)
-    keep = set(seen.values())
-    return {at for at in found if at not in keep}
+    """Every line that is only "Table of Contents" (or the like) after the first of its kind."""
+    seen: set[str] = set()
+    drop = set()
+    for at, line in enumerate(lines):
+        if 4 < len(line) < 60 and _BACK.fullmatch(line.strip()):
+            words = line.strip().lower()
+            if words in seen:
+                drop.add(at)
+            seen.add(words)
+    return drop
 
 
-def _page_numbers(lines: list[str]) -> set[int]:
-    near = _near_breaks(lines)
+def _page_numbers(lines: list[str], near: set[int]) -> set[int]:
+    """Lone numbers beside page borders, and lone numbers that count up from page to page."""
     alone = [at for at, line in enumerate(lines) if line and len(line) < 90 and _NUMBER.fullmatch(line.strip())]
+    values = [_value(lines[at]) for at in alone]
     drop = {at for at in alone if at in near}
-    values = [(at, _value(lines[at])) for at in alone]
-    for (a, one), (b, two), (c, three) in zip(values, values[1:], values[2:], strict=False):
-        if one and two == one + 1 and three == two + 1 and b - a > 8 and c - b > 8:
+    for index in range(2, len(alone)):
+        a, b, c = alone[index - 2:index + 1]
+        one, two, three = values[index - 2:index + 1]
+        if one and two == one + 1 and three == two + 1 and b - a > _PAGE and c - b > _PAGE:
             drop |= {a, b, c}
+    for (before, low), (at, high) in pairwise(zip(alone, values, strict=True)):
+        if before in drop and low and high == low + 1 and at - before > _PAGE:
+            drop.add(at)
     return drop
 
 
@@ -42,20 +57,12 @@ def _value(line: str) -> int:
     return int(digits[0]) if digits else 0
 
 
-def _near_breaks(lines: list[str]) -> set[int]:
-    """Lines with at most a few lines between them and a page border."""
-    near: set[int] = set()
-    for at, line in enumerate(lines):
-        if line == BREAK:
-            near.update(range(at - _REACH, at + _REACH + 1))
-    return near
-
-
-def _running(lines: list[str]) -> set[int]:
-    """Heads and feet that stand beside page borders on at least five pages, differing only in digits."""
-    near = _near_breaks(lines)
+def _running(lines: list[str], near: set[int], breaks: list[int]) -> set[int]:
+    """Heads and feet beside at least half of the page borders, differing only in digits. Sentences stay."""
+    pages = sum(1 for one, two in pairwise([*breaks, len(lines)]) if two - one > _REACH)
     shapes: dict[str, list[int]] = {}
     for at in near:
-        if 0 <= at < len(lines) and 3 < len(lines[at]) < 100 and lines[at] != BREAK and "\t" not in lines[at]:
+        if 0 <= at < len(lines) and 3 < len(lines[at]) < 100 and "\t" not in lines[at] and lines[at][-1] not in ".:;":
             shapes.setdefault(re.sub(r"\d+", "0", lines[at].strip()), []).append(at)
-    return {at for found in shapes.values() if len(found) >= 5 for at in found}
+    shapes.pop(BREAK, None)
+    return {at for found in shapes.values() if len(found) >= max(5, pages / 2) for at in found}

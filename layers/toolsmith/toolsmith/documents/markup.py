@@ -19,8 +19,9 @@ _SENTINELS = re.compile("[\x00-\x08\x0e-\x1f\x7f]")
 
 # The quick split is right as long as no attribute or comment holds ">" and no text holds a stray "<".
 _QUICK = re.compile(r"(<[^>]*>)")
+# A quoted value may hold ">" but not "<": a quote that is never closed then costs one tag, not the rest of the page.
 _CAREFUL = re.compile(
-    r"""(<(?:[a-zA-Z/][^>"']*+(?:"[^"]*+"[^>"']*+|'[^']*+'[^>"']*+)*+(?:>|\Z)"""
+    r"""(<(?:[a-zA-Z/](?:[^<>"']|"[^"<]*"|'[^'<]*')*+>|[a-zA-Z/][^<>]*+(?:>|(?=<)|\Z)"""
     r"""|!--(?:.*?-->|>)|!--.*+\Z|[!?][^>]*+(?:>|\Z)))""", re.S)
 _RAW = re.compile(r"<(script|style|textarea|xmp|title)\b[^>]*>.*?(?:</\1\s*>|\Z)", re.S | re.I)
 _NAME = re.compile(r"</?([a-zA-Z][^\s/>]*)").match

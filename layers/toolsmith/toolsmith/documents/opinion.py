@@ -23,9 +23,9 @@ _STAR = re.compile(r"<(span|page-number)\b(?=[^>]*(?:star-pagination|citation-in
 _MARK = re.compile(r"<footnotemark[^>]*>\s*([^<]{1,5})\s*</footnotemark>", re.I)
 _HYPHEN = re.compile(r"(?<=[a-z])-\n[ \t]*(?=[a-z])")
 _MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
-_DECIDED = re.compile(
-    rf"(?:Decided|Filed|Dated|Argued[^\n]{{0,60}}Decided)?[:\s]*\b((?:{_MONTHS}|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.?)"
-    r"\s+(\d{1,2}),\s*(\d{4})")
+_DATE = re.compile(
+    r"(?:\b(Decided|Filed|Dated|Entered|Opinion)\b|\b(Heard|Argued|Submitted|Filed under))?[^\S\n]*(?:on|Date)?[:\s]*"
+    rf"\b((?:{_MONTHS}|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.?)\s+(\d{{1,2}}),\s*(\d{{4}})", re.I)
 _COURT = re.compile(
     r"^[ \t]*((?:In the )?(?:United States|Supreme|Superior|District|Circuit|Appellate|Court of|Commonwealth|Board of Vet)"
     r"[^\n.]{0,60}?(?:Court|Appeals|Circuit|Division|Department)\b[^\n]{0,60})", re.I | re.M)
@@ -221,7 +221,8 @@ def looks_like_opinion(text: str) -> bool:
 def of_text(text: str, name: str) -> Provenance:
     """What the first page says: court, date, docket, citations, case."""
     head = text[:4000]
-    decided = _DECIDED.search(head)
+    dates = list(_DATE.finditer(head))
+    decided = next((one for one in dates if one[1]), None) or next((one for one in dates if not one[2]), None)
     court = _COURT.search(head)
     docket = re.search(r"\bNos?\.\s*([\w:–-]{3,20})", head)
     cites = tuple(dict.fromkeys(" ".join(one) for one in _CITE.findall(head[:600])))
@@ -253,5 +254,5 @@ def _party(line: str) -> str:
 
 
 def _written(found: re.Match[str]) -> str:
-    month = [one[:3] for one in _MONTHS.split("|")].index(found[1][:3].capitalize()) + 1
-    return f"{found[3]}-{month:02}-{int(found[2]):02}"
+    month = [one[:3] for one in _MONTHS.split("|")].index(found[3][:3].capitalize()) + 1
+    return f"{found[5]}-{month:02}-{int(found[4]):02}"

@@ -23,7 +23,7 @@ def run(arguments) -> int:
         _print_rejection(arguments, rejection)
         return 0
     if arguments.command == "parse":
-        print(json.dumps(parsed.to_dict(), ensure_ascii=False, indent=None if arguments.json else 2))
+        print(json.dumps(parsed.to_json(), ensure_ascii=False, indent=None if arguments.json else 2))
         return 0
     for number, document in enumerate(parsed.documents):
         for chunk in documents.chunk(document, arguments.size, arguments.overlap):

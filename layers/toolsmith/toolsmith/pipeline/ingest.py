@@ -56,7 +56,7 @@ def parse(intake: Store, work: Store, ledger: Ledger, event: Mapping[str, Any], 
     chunks = documents.chunks_of(parsed, digest, chunking.size, chunking.overlap)
     if not chunks:
         raise DocumentRejected("no_text", f"{key} holds no sentence that could be asked about")
-    work.write(f"{folder}/parsed.json", parsed.to_json().encode(), "application/json")
+    work.write_json(f"{folder}/parsed.json", parsed.to_json())
     work.write_lines(f"{folder}/chunks.jsonl", chunks)
     firsts = range(0, len(chunks), chunking.batch)
     work.write_lines(

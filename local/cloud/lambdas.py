@@ -25,6 +25,7 @@ class _Fleet:
 
     blueprint: Blueprint
     role: str
+    limit: int
     slots: threading.BoundedSemaphore
     idle: list[Sandbox] = field(default_factory=list)
     retired: bool = False
@@ -101,17 +102,17 @@ class Lambdas:
         config = func.get("config") or func
         key = f"{config['FunctionName']}:{config.get('Version', '$LATEST')}"
         blueprint = self._blueprint(func, config)
+        reserved = func.get("concurrency")
+        limit = reserved if isinstance(reserved, int) and reserved > 0 else self._settings.sandboxes
         with self._lock:
             found = self._fleets.get(key)
-            if found and found.blueprint == blueprint and found.role == config["Role"]:
+            if found and (found.blueprint, found.role, found.limit) == (blueprint, config["Role"], limit):
                 return found
             if found:
                 found.retired = True
                 for sandbox in found.idle:
                     sandbox.kill()
-            reserved = func.get("concurrency")
-            count = int(reserved) if isinstance(reserved, int) and reserved > 0 else self._settings.sandboxes
-            made = _Fleet(blueprint, config["Role"], threading.BoundedSemaphore(count))
+            made = _Fleet(blueprint, config["Role"], limit, threading.BoundedSemaphore(limit))
             self._fleets[key] = made
             return made
 

@@ -36,8 +36,9 @@ class Cloud:
         return caller_env(self.settings)
 
     def start(self, timeout: float = 60) -> "Cloud":
-        """Start the process unless it runs already. Raises CloudError."""
+        """Start the process unless it runs already on this data and port. Raises CloudError."""
         if self.running:
+            self._require_same_port()
             return self
         self.settings.data.mkdir(parents=True, exist_ok=True)
         self._ready.unlink(missing_ok=True)
@@ -72,6 +73,13 @@ class Cloud:
         if self._process is not None:
             return self._process.poll() is None
         return self.pid is not None
+
+    def _require_same_port(self) -> None:
+        port = json.loads(self._ready.read_text())["port"] if self._ready.exists() else self.settings.port
+        if port != self.settings.port:
+            raise CloudError(
+                f"a cloud works on {self.settings.data} already, on port {port}: stop it, or use that port"
+            )
 
     def stop(self, timeout: float = 30) -> None:
         """End it cleanly: everything is saved, all its children end."""

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import boto3
+from botocore.config import Config
 
 from local.cloud import Cloud
 
@@ -32,9 +33,10 @@ def make_cloud(data: Path, **settings) -> Cloud:
     return Cloud(data, free_port(), **{**parts, **settings})
 
 
-def client(cloud: Cloud, service: str, role: str | None = None):
+def client(cloud: Cloud, service: str, role: str | None = None, attempts: int = 3):
     """An SDK client of the account's root, or of a role it assumes."""
-    options = {"region_name": "us-east-1", "endpoint_url": cloud.endpoint}
+    config = Config(retries={"total_max_attempts": attempts})
+    options = {"region_name": "us-east-1", "endpoint_url": cloud.endpoint, "config": config}
     keys = {"aws_access_key_id": cloud.env()["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": "test"}
     if role:
         given = boto3.client("sts", **keys, **options).assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]

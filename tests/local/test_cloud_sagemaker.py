@@ -1,0 +1,238 @@
+"""Training jobs: the request, the life of a job, its outputs, its permissions, its ends."""
+
+import io
+import json
+import tarfile
+import time
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.cloud import Cloud
+from local.cloud.errors import ApiError
+from local.cloud.sagemaker import technique
+from tests.local.cloud_harness import client, make_cloud, make_role, received, until
+
+TRAIN = b'{"row": 1}\n{"row": 2}\n{"row": 3}\n'
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory) -> Cloud:
+    with make_cloud(tmp_path_factory.mktemp("cloud")) as made:
+        s3 = client(made, "s3")
+        s3.create_bucket(Bucket="jobs")
+        s3.create_bucket(Bucket="foreign")
+        s3.put_object(Bucket="jobs", Key="data/train.jsonl", Body=TRAIN)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def role(cloud) -> str:
+    return make_role(
+        cloud, "trainer", "sagemaker.amazonaws.com",
+        ("s3:GetObject", "arn:aws:s3:::jobs/data/*"), ("s3:ListBucket", "arn:aws:s3:::jobs"),
+        ("s3:PutObject", "arn:aws:s3:::jobs/out/*"), ("logs:*", "*"),
+    )  # fmt: skip
+
+
+def request(role: str, name: str, uri: str = "s3://jobs/data/train.jsonl", image: str = "nova:SM-TJ-SFT-V2-latest",
+            seconds: int = 60, kind: str = "Converse", **hyperparameters: str) -> dict:  # fmt: skip
+    source = {"S3DataType": kind, "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
+    return {
+        "TrainingJobName": name,
+        "RoleArn": role,
+        "AlgorithmSpecification": {"TrainingImage": image, "TrainingInputMode": "File"},
+        "HyperParameters": hyperparameters,
+        "InputDataConfig": [{"ChannelName": "train", "DataSource": {"S3DataSource": source}}],
+        "OutputDataConfig": {"S3OutputPath": "s3://jobs/out"},
+        "ResourceConfig": {"InstanceType": "ml.p5.48xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30},
+        "StoppingCondition": {"MaxRuntimeInSeconds": seconds},
+        "Tags": [{"Key": "run", "Value": "test"}],
+    }
+
+
+def ended(cloud: Cloud, name: str) -> dict:
+    sagemaker = client(cloud, "sagemaker")
+
+    def look() -> dict | None:
+        job = sagemaker.describe_training_job(TrainingJobName=name)
+        return job if job["TrainingJobStatus"] not in ("InProgress", "Stopping") else None
+
+    return until(look)
+
+
+def entered(job: dict) -> list[str]:
+    return [entry["Status"] for entry in job["SecondaryStatusTransitions"]]
+
+
+def log_of(cloud: Cloud, name: str) -> list[str]:
+    logs, group = client(cloud, "logs"), "/aws/sagemaker/TrainingJobs"
+    streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/algo-1-")["logStreams"]
+    return [
+        event["message"]
+        for stream in streams
+        for event in logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"]
+    ]
+
+
+def test_a_job_delivers_its_outputs(cloud, role):
+    client(cloud, "sagemaker").create_training_job(**request(role, "good"))
+    job = ended(cloud, "good")
+    assert job["TrainingJobStatus"] == "Completed"
+    assert entered(job) == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+    assert job["ModelArtifacts"]["S3ModelArtifacts"] == "s3://jobs/out/good/output/model.tar.gz"
+    s3 = client(cloud, "s3")
+    body = s3.get_object(Bucket="jobs", Key="out/good/output/output.tar.gz")["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(body)) as archive:
+        assert {"manifest.json", "step_wise_training_metrics.csv"} <= set(archive.getnames())
+        place = json.load(archive.extractfile("manifest.json"))["checkpoint_s3_bucket"]
+    assert place.startswith("s3://customer-escrow-123456789012-smtj-") and place.endswith("/good/step_3")
+    bucket, key = place[5:].split("/", 1)
+    weights = json.loads(s3.get_object(Bucket=bucket, Key=f"{key}/weights.json")["Body"].read())
+    assert weights == {"rows": 3, "step": 3}
+    assert "technique=sft rows=3 inherited=[]" in log_of(cloud, "good")
+
+
+def test_a_second_job_starts_from_the_first_ones_checkpoint(cloud, role):
+    client(cloud, "sagemaker").create_training_job(**request(role, "base"))
+    bucket = ended(cloud, "base")["CheckpointConfig"]["S3Uri"]
+    again = request(role, "chained", image="nova:SM-TJ-RFT-V2-latest", base_model_location=bucket)
+    client(cloud, "sagemaker").create_training_job(**again)
+    assert ended(cloud, "chained")["TrainingJobStatus"] == "Completed"
+    assert "technique=rft rows=3 inherited=['weights.json']" in log_of(cloud, "chained")
+
+
+def test_a_prefix_channel_keeps_the_folders_below_it(cloud, role):
+    s3 = client(cloud, "s3")
+    for key in ("data/many/a.jsonl", "data/many/b.jsonl"):
+        s3.put_object(Bucket="jobs", Key=key, Body=b"{}\n{}\n")
+    wish = request(role, "prefix", uri="s3://jobs/data/many", kind="S3Prefix")
+    client(cloud, "sagemaker").create_training_job(**wish)
+    assert ended(cloud, "prefix")["TrainingJobStatus"] == "Completed"
+    assert "technique=sft rows=4 inherited=[]" in log_of(cloud, "prefix")
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("708977205387.dkr.ecr.us-east-1.amazonaws.com/nova-fine-tune-repo:SM-TJ-SFT-V2-latest", "sft"),
+        ("708977205387.dkr.ecr.us-east-1.amazonaws.com/nova-fine-tune-repo:SM-TJ-RFT-V2-latest", "rft"),
+        ("708977205387.dkr.ecr.us-east-1.amazonaws.com/nova-evaluation-repo:SM-TJ-Eval-V2-latest", "evaluate"),
+        ("local/toolsmith:student-sft", "sft"),
+        ("local/toolsmith:student-rft", "rft"),
+        ("local/toolsmith:student-evaluate", "evaluate"),
+    ],
+)
+def test_the_image_names_the_technique(image, expected):
+    assert technique(image) == expected
+
+
+def test_an_unknown_image_is_refused():
+    with pytest.raises(ApiError, match="no local program stands for"):
+        technique("pytorch-training:2.5-gpu")
+
+
+def test_a_name_is_used_once(cloud, role):
+    sagemaker = client(cloud, "sagemaker")
+    sagemaker.create_training_job(**request(role, "once"))
+    with pytest.raises(sagemaker.exceptions.ResourceInUse, match="must be unique"):
+        sagemaker.create_training_job(**request(role, "once"))
+
+
+@pytest.mark.parametrize("name", ["under_score", "-dash", "x" * 64])
+def test_a_bad_name_is_refused(cloud, role, name):
+    with pytest.raises(ClientError, match="ValidationException.*trainingJobName"):
+        client(cloud, "sagemaker").create_training_job(**request(role, name))
+
+
+def test_a_role_that_sagemaker_may_not_assume_is_refused(cloud):
+    wrong = make_role(cloud, "for-lambda", "lambda.amazonaws.com")
+    with pytest.raises(ClientError, match="Could not assume role"):
+        client(cloud, "sagemaker").create_training_job(**request(wrong, "untrusted"))
+
+
+def test_the_failure_file_becomes_the_reason(cloud, role):
+    client(cloud, "sagemaker").create_training_job(**request(role, "bad", fail="the loss is not a number"))
+    job = ended(cloud, "bad")
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Failed", "Failed")
+    assert job["FailureReason"] == "AlgorithmError: the loss is not a number, exit code: 3"
+    assert entered(job) == ["Starting", "Downloading", "Training", "Failed"]
+
+
+def test_data_that_is_not_there_fails_the_job(cloud, role):
+    client(cloud, "sagemaker").create_training_job(**request(role, "empty", uri="s3://jobs/data/none/"))
+    assert "No S3 objects found under S3 URL" in ended(cloud, "empty")["FailureReason"]
+
+
+def test_data_that_the_role_may_not_read_fails_the_job(cloud, role):
+    client(cloud, "s3").put_object(Bucket="foreign", Key="train.jsonl", Body=TRAIN)
+    client(cloud, "sagemaker").create_training_job(**request(role, "nosy", uri="s3://foreign/train.jsonl"))
+    reason = ended(cloud, "nosy")["FailureReason"]
+    assert "AccessDenied" in reason and "s3:ListBucket" in reason and "assumed-role/trainer/SageMaker" in reason
+
+
+def test_the_program_works_under_the_jobs_role(cloud, role):
+    client(cloud, "sagemaker").create_training_job(**request(role, "asks", ask="foreign"))
+    ended(cloud, "asks")
+    assert "asked: AccessDenied" in log_of(cloud, "asks")
+
+
+def test_a_job_can_be_stopped(cloud, role):
+    sagemaker = client(cloud, "sagemaker")
+    sagemaker.create_training_job(**request(role, "stopped", sleep="60"))
+    until(lambda: sagemaker.describe_training_job(TrainingJobName="stopped")["SecondaryStatus"] == "Training")
+    sagemaker.stop_training_job(TrainingJobName="stopped")
+    job = ended(cloud, "stopped")
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
+    with pytest.raises(ClientError, match="is in status Stopped"):
+        sagemaker.stop_training_job(TrainingJobName="stopped")
+
+
+def test_the_longest_runtime_ends_a_job(cloud, role):
+    client(cloud, "sagemaker").create_training_job(**request(role, "long", seconds=1, sleep="60"))
+    job = ended(cloud, "long")
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+
+
+def test_logs_arrive_while_the_job_runs(cloud, role):
+    sagemaker = client(cloud, "sagemaker")
+    sagemaker.create_training_job(**request(role, "chatty", sleep="2"))
+    until(lambda: sagemaker.describe_training_job(TrainingJobName="chatty")["SecondaryStatus"] == "Training")
+    until(lambda: "global_step=1 reduced_train_loss=1.000" in log_of(cloud, "chatty"))
+    assert sagemaker.describe_training_job(TrainingJobName="chatty")["TrainingJobStatus"] == "InProgress"
+    sagemaker.stop_training_job(TrainingJobName="chatty")
+
+
+def test_every_status_is_announced(cloud, role):
+    queue = client(cloud, "sqs").create_queue(QueueName="statuses")["QueueUrl"]
+    pattern = {"source": ["aws.sagemaker"], "detail": {"TrainingJobName": ["heard"]}}
+    events = client(cloud, "events")
+    events.put_rule(Name="statuses", EventPattern=json.dumps(pattern))
+    arn = "arn:aws:sqs:us-east-1:123456789012:statuses"
+    events.put_targets(Rule="statuses", Targets=[{"Id": "q", "Arn": arn}])
+    client(cloud, "sagemaker").create_training_job(**request(role, "heard"))
+    heard = [received(cloud, queue) for _ in range(5)]
+    assert [event["detail"]["SecondaryStatus"] for event in heard] == [
+        "Starting", "Downloading", "Training", "Uploading", "Completed",
+    ]  # fmt: skip
+    assert heard[-1]["detail-type"] == "SageMaker Training Job State Change"
+    assert heard[-1]["detail"]["TrainingJobStatus"] == "Completed"
+    assert heard[-1]["detail"]["CreationTime"] == pytest.approx(time.time() * 1000, abs=60_000)
+
+
+def test_jobs_are_listed_and_tagged(cloud, role):
+    sagemaker = client(cloud, "sagemaker")
+    arn = sagemaker.create_training_job(**request(role, "listed-1"))["TrainingJobArn"]
+    sagemaker.create_training_job(**request(role, "listed-2"))
+    ended(cloud, "listed-1")
+    ended(cloud, "listed-2")
+    found = sagemaker.list_training_jobs(NameContains="listed", StatusEquals="Completed", SortBy="Name")
+    assert [job["TrainingJobName"] for job in found["TrainingJobSummaries"]] == ["listed-2", "listed-1"]
+    sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "arm", "Value": "sft"}])
+    tags = sagemaker.list_tags(ResourceArn=arn)["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {"run": "test", "arm": "sft"}
+
+
+def test_an_unknown_job_is_told(cloud):
+    with pytest.raises(ClientError, match="Requested resource not found"):
+        client(cloud, "sagemaker").describe_training_job(TrainingJobName="nobody")

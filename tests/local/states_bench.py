@@ -4,6 +4,7 @@ import io
 import json
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,13 @@ class Bench:
 
     def types(self, arn: str) -> list[str]:
         return [event["type"] for event in self.events(arn)]
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 10) -> None:
+    limit = time.time() + seconds
+    while not condition():
+        assert time.time() < limit, "waited in vain"
+        time.sleep(0.01)
 
 
 def end(kind: str, **fields: Any) -> dict:

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from states_bench import ROLE, Bench, Cloud, end, fault, function, inner, invoke
+from states_bench import ROLE, Bench, Cloud, end, fault, function, inner, invoke, wait_for
 
 from local.states import ApiError, StateError
 
@@ -194,11 +194,6 @@ def test_a_job_that_takes_too_long_is_stopped():
 
 
 # -- time limits and tokens ----------------------------------------------------------------------------------------
-def wait_for(condition, seconds: float = 10) -> None:
-    limit = time.time() + seconds
-    while not condition():
-        assert time.time() < limit, "waited in vain"
-        time.sleep(0.01)
 
 
 def test_a_call_that_takes_too_long_times_out_and_can_be_caught():

@@ -66,7 +66,7 @@ class BedrockRuntime:
         module, _, function = self._settings.teacher.partition(":")
         answer = getattr(importlib.import_module(module), function)
         try:
-            said = answer(question.system, [{"role": r, "text": t} for r, t in question.messages], question.max_tokens)
+            said = answer(question.system, question.messages[-1][1])
         except ApiError:
             raise
         except Exception as error:

@@ -22,13 +22,19 @@ INSTRUCTION = re.compile(
     re.IGNORECASE,
 )
 JSON_ANSWER = re.compile(r"[{\[]\s*\"?(?:examples|category|question|calls|name|arguments|messages|role)\"?\s*:")
+# Runs of characters that draw nothing are a way to write text for machines alone.
+HIDDEN_RUN = re.compile("[\U000e0000-\U000e007f]{4,}|[\u200b-\u200f\u2060-\u2064\u202a-\u202e\u2066-\u2069]{4,}")
 BREAK = re.compile(r"\n\s*\n|(?<=[.!?])\s+(?=[A-Z\"'])")
 
 
 @lru_cache(maxsize=256)
 def suspect_spans(text: str) -> tuple[tuple[int, int], ...]:
     """(start, end) of each part of `text` that no question may rest on, in order and apart from each other."""
-    spans = [_sentences(text, match.start(), match.end()) for match in INSTRUCTION.finditer(text)]
+    spans = [
+        _sentences(text, match.start(), match.end())
+        for pattern in (INSTRUCTION, HIDDEN_RUN)
+        for match in pattern.finditer(text)
+    ]
     spans += [_object(text, match.start()) for match in JSON_ANSWER.finditer(text)]
     spans += _under_invisible(text)
     merged: list[tuple[int, int]] = []

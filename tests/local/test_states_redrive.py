@@ -86,10 +86,10 @@ def test_a_fail_state_fails_again():
 
 def test_only_the_branch_that_failed_runs_again():
     work = Workshop("c")
-    bench = work.bench()
+    bench = work.bench(scale=1.0)
     found = bench.run({"P": end("Parallel", Branches=[
         inner(A=invoke("a")), inner(B=end("Pass", Output="b")),
-        inner(W=invoke("w", Next="C"), C=invoke("c"))])})
+        inner(W=invoke("w", Next="V"), V={"Type": "Wait", "Seconds": 1, "Next": "C"}, C=invoke("c"))])})
     assert found["error"] == "Broken"
     work.broken.clear()
     assert redriven(bench, found["executionArn"])["output"] == ["a", "b", "c"]
@@ -107,7 +107,7 @@ def test_only_the_items_of_an_inline_map_that_failed_run_again():
 
 def distributed(**fields) -> dict:
     return {"A": invoke("before", Next="M"), "M": end("Map", Items="{% [0..9] %}", **{
-        "MaxConcurrency": 2, "Label": "Ten", **fields,
+        "MaxConcurrency": 1, "Label": "Ten", **fields,
         "ItemProcessor": children(B=invoke(Next="C"), C=invoke("{% 'end ' & $states.input %}"))})}
 
 
@@ -122,7 +122,7 @@ def test_only_the_children_that_failed_run_again():
     assert work.done.count("before") == 1
     assert [work.done.count(n) for n in range(10)] == [1] * 10, "a child goes on from its failed state"
     ends = [work.done.count(f"end {n}") for n in range(10)]
-    assert ends[3] == ends[7] == 2 and sum(ends) <= 13, "at most the one running beside was stopped too"
+    assert ends == [1, 1, 1, 2, 1, 1, 1, 2, 1, 1]
     (run,) = bench.engine.list_map_runs(arn)
     described = bench.engine.describe_map_run(run["mapRunArn"])
     assert (described["status"], described["redriveCount"], described["executionCounts"]["succeeded"]) == (

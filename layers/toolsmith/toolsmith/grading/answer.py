@@ -9,10 +9,11 @@ import re
 from typing import Any, NamedTuple
 
 from toolsmith.grading.shapes import Call, Malformed, Plan, read_plan
-from toolsmith.grading.strict_json import BrokenJson, decode_at
+from toolsmith.grading.strict_json import BrokenJson, decode, decode_at
 
 MAX_CHARACTERS = 65_536
-LONG_CHARACTERS = 8_192
+MAX_TRAILING = 4_096
+MAX_REPEATS = 3
 
 SPECIAL_TOKEN = re.compile(r"<\|[^|<>]{1,64}\|>")
 REASONING = re.compile(r"<(think|thinking|reasoning|thought)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
@@ -26,7 +27,7 @@ LOOKS_LIKE_CODE = re.compile(r"'?\[?\s*[A-Za-z_][\w.]*\s*\(")
 class Answer(NamedTuple):
     """One answer, read. `reason` is "ok" or why nothing could be read; an explicit empty plan is "ok" without calls.
 
-    trailing: text that says more than one plan (prose after it, keys that a plan doesn't have, runaway length).
+    trailing: the answer says more than one plan: prose after it, keys that a plan doesn't have, the plan again.
     """
 
     calls: tuple[Call, ...]
@@ -73,17 +74,21 @@ def _read_text(text: str) -> Answer:
     if calls is not None:
         return Answer(calls, None, "ok", False)
     try:
+        if body.lstrip()[:1] == '"':
+            return _read_value(decode(body))
         plans, rest = _plans_in(body)
     except BrokenJson as problem:
         return unread(problem.reason)
     if not plans:
         return unread("no_plan")
+    if len(rest) > MAX_TRAILING or (len(plans) > MAX_REPEATS and not plans[0].bare):
+        return unread("runaway")
     plan = _only(plans)
     if plan is None:
         return unread("two_answers")
     if plan.text is not None:
         return _read_text(plan.text) if plan.text.lstrip()[:1] in "{[`" else unread("no_plan")
-    trailing = plan.more or len(text) > LONG_CHARACTERS or _says_more(rest)
+    trailing = plan.more or _says_more(rest)
     return Answer(plan.calls, plan.category, "ok", trailing)
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from toolsmith.grading.canon import Canon, canon
 from toolsmith.grading.settings import settings
-from toolsmith.grading.words import content_words, overlap
+from toolsmith.grading.words import content_words
 
 PARAGRAPHS = r"(?P<paragraphs>(?:\s?\([A-Za-z0-9]{1,5}\))*)"
 NUMBER = r"(?P<number>\d+(?:\(\w\)-\d+|[A-Za-z]{0,2}\d*(?:-\d+[A-Za-z]*)?))"
@@ -185,10 +185,10 @@ def citation_similarity(given: str, accepted: str) -> float:
     if wanted is None:
         return 1.0 if content_words(given) == content_words(accepted) != () else 0.0
     found = citation_of(given)
-    return 0.0 if found is None else _nearness(found, wanted)
+    return 0.0 if found is None else nearness(found, wanted)
 
 
-def _nearness(found: Citation, wanted: Citation) -> float:
+def nearness(found: Citation, wanted: Citation) -> float:
     if found == wanted:
         return 1.0
     if found[:3] != wanted[:3]:
@@ -199,97 +199,3 @@ def _nearness(found: Citation, wanted: Citation) -> float:
     if regulation is not None and regulation == canon().regulation_of(found.part, found.section):
         return settings().same_regulation
     return 0.0
-
-
-def authority_similarity(given: str, accepted: str) -> float:
-    """What a citation check is about: a law, an opinion by its reporter or its name, or else the words."""
-    wanted = read_citations(accepted).citations
-    if wanted:
-        found = read_citations(given).citations
-        return _nearness(found[0], wanted[0]) if len(found) == 1 == len(wanted) else float(found == wanted)
-    return case_similarity(given, accepted)
-
-
-def case_similarity(given: str, accepted: str) -> float:
-    """An opinion: by its reporter where both have one, by both parties, or (a holding) by its words."""
-    mine, theirs = read_case(given), read_case(accepted)
-    if theirs.reporter and mine.reporter:
-        return 1.0 if mine.reporter == theirs.reporter and _agree(mine, theirs) else 0.0
-    if not theirs.parties:
-        return _by_words(given, accepted)
-    if mine.parties == theirs.parties:
-        return 1.0
-    if len(mine.parties) == len(theirs.parties) == 2:
-        return settings().same_party * sum(a == b for a, b in zip(mine.parties, theirs.parties, strict=True))
-    return 0.0
-
-
-def _agree(mine: "Case", theirs: "Case") -> bool:
-    return not mine.parties or not theirs.parties or mine.parties == theirs.parties
-
-
-def _by_words(given: str, accepted: str) -> float:
-    similarity = overlap(given, accepted)
-    table = settings()
-    if similarity == 1.0:
-        return 1.0
-    return 0.0 if similarity < table.text_floor else similarity * table.text_ceiling
-
-
-class Case(NamedTuple):
-    """An opinion's name as the words of its parties, and its place in a reporter ("346us119")."""
-
-    parties: tuple[tuple[str, ...], ...]
-    reporter: str
-
-
-VERSUS = re.compile(r"\s(?:v|vs|versus)\.?\s")
-IN_RE = re.compile(r"^(?:in re|in the matter of|matter of|ex parte)\b:?\s*")
-
-
-@lru_cache(maxsize=65_536)
-def read_case(text: str) -> Case:
-    """The parties and the reporter of an opinion's citation; no parties when the text is not a case name."""
-    table, left = canon(), folded(text)
-    match = table.reporter.search(left)
-    reporter = re.sub(r"[^a-z0-9]", "", match[0]) if match else ""
-    name = left[: match.start()] if match else left
-    name = re.sub(r"\([^)]*\)", " ", name).strip(" ,;")
-    if IN_RE.match(name):
-        return Case((_party(table, IN_RE.sub("", name)),), reporter)
-    sides = VERSUS.split(name)
-    return Case(tuple(_party(table, side) for side in sides) if len(sides) == 2 else (), reporter)
-
-
-def _party(table: Canon, text: str) -> tuple[str, ...]:
-    for long, short in table.party_aliases.items():
-        text = text.replace(long, short)
-    words = re.findall(r"\w+", text.replace(".", "").replace("'s", "").replace("'", ""))
-    return tuple(word for word in words if word not in table.party_suffixes)
-
-
-CLAUSE = re.compile(r"(?:\b(section|article|clause|item|paragraph|exhibit|schedule|sec\.?|art\.?)|(§+))\s*"
-                    r"([0-9ivxlc]+[a-z]?(?:[.-]\d+)*)((?:\s?\([a-z0-9]{1,5}\))*)")  # fmt: skip
-CLAUSE_NAMES = {"sec": "section", "sec.": "section", "art": "article", "art.": "article"}
-
-
-def clause_similarity(given: str, accepted: str) -> float:
-    """A clause of a filing: its number where it is only a number ("Section 5.2(a)"), else its words."""
-    wanted, found = _clauses(accepted), _clauses(given)
-    if wanted and found == wanted:
-        return max(0.0, _by_words(given, accepted)) if _only_number(accepted) is False else 1.0
-    if wanted and _only_number(accepted):
-        return 0.0
-    return _by_words(given, accepted)
-
-
-def _only_number(text: str) -> bool:
-    return not content_words(CLAUSE.sub(" ", folded(text)))
-
-
-@lru_cache(maxsize=65_536)
-def _clauses(text: str) -> tuple[tuple[str, str, str], ...]:
-    found = []
-    for word, _sign, number, path in CLAUSE.findall(folded(text)):
-        found.append((CLAUSE_NAMES.get(word, word) or "section", number, path.replace(" ", "")))
-    return tuple(found)

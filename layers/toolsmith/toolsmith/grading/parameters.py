@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from toolsmith.grading.citations import authority_similarity, case_similarity, citation_similarity, clause_similarity
+from toolsmith.grading.authorities import authority_similarity, case_similarity, clause_similarity
+from toolsmith.grading.citations import citation_similarity
 from toolsmith.grading.settings import settings
 from toolsmith.grading.strict_values import same_value
-from toolsmith.grading.words import content_words, overlap
+from toolsmith.grading.words import content_words, words_similarity
 
 
 class Arguments(NamedTuple):
@@ -80,15 +81,6 @@ def _repeats(value: str, values: list[Any], question: str | None) -> bool:
         return True
     longest = max((len(content_words(item)) for item in values if isinstance(item, str)), default=0)
     return len(words) > settings().copied_length * longest + 2
-
-
-def words_similarity(given: str, accepted: str) -> float:
-    """Free text by its content words: 1.0 for the same words, at most `text_ceiling` otherwise, 0 below the floor."""
-    table = settings()
-    similarity = overlap(given, accepted)
-    if similarity == 1.0:
-        return 1.0
-    return 0.0 if similarity < table.text_floor else similarity * table.text_ceiling
 
 
 KINDS: dict[str, Callable[[str, str], float]] = {

@@ -58,17 +58,20 @@ def read_accept(accept: Any) -> tuple[Expected, ...] | None:
         return None
     try:
         expected = [_expected(item) for item in accept]
-    except (Malformed, TypeError, AttributeError, KeyError):
+    except (ValueError, TypeError, AttributeError):
         return None
     return tuple(expected)
 
 
 def _expected(item: dict[str, Any]) -> Expected:
     if "name" in item:
-        return Expected(item["name"], item.get("arguments", {}))
-    if "Tool" in item:
-        return Expected(item["Tool"], {key: _sample_values(given) for key, given in item.get("Parameters", {}).items()})
-    (name, accepted), *_ = item.items()
+        name, accepted = item["name"], item.get("arguments", {})
+    elif "Tool" in item:
+        name, accepted = item["Tool"], {key: _sample_values(given) for key, given in item.get("Parameters", {}).items()}
+    else:
+        (name, accepted), *_ = item.items()
+    if not isinstance(name, str) or not all(isinstance(values, list) for values in accepted.values()):
+        raise Malformed("invalid_reference")
     return Expected(name, accepted)
 
 

@@ -14,8 +14,8 @@ ASSISTANTS = ("assistant", "nova_assistant", "bot")
 REASONS = (
     "ok", "trailing_text", "wrong_category", "wrong_argument", "missing_argument", "unknown_argument", "wrong_order",
     "extra_call", "duplicate_call", "wrong_tool", "missing_call", "abstained", "called_a_tool", "too_many_calls",
-    "no_plan", "two_answers", "invalid_call", "invalid_plan", "invalid_json", "duplicate_key", "not_a_number",
-    "invalid_code", "empty", "too_long", "too_deep", "no_answer", "invalid_sample", "invalid_reference",
+    "no_plan", "two_answers", "runaway", "invalid_call", "invalid_plan", "invalid_json", "duplicate_key",
+    "not_a_number", "invalid_code", "empty", "too_long", "too_deep", "no_answer", "invalid_sample", "invalid_reference",
     "grader_error",
 )  # fmt: skip
 CODES = {reason: float(code) for code, reason in enumerate(REASONS)}

@@ -25,6 +25,7 @@ class Settings(NamedTuple):
     same_section: float
     same_regulation: float
     same_party: float
+    says_more: float
     abstain_category: str
     abstain_wrong_category: float
     kinds: dict[str, dict[str, str]]

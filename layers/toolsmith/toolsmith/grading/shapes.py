@@ -149,7 +149,7 @@ OBJECT_SHAPES: dict[str, Callable[[dict[str, Any]], Plan | None]] = {
 }
 
 
-NOT_TOOLS = frozenset((*OBJECT_SHAPES, "text", "type", "reasoningContent", "message"))
+NOT_TOOLS = frozenset((*OBJECT_SHAPES, *ARGUMENT_KEYS, *PLAN_KEYS, "text", "type", "reasoningContent", "message"))
 
 
 def _calls(value: Any) -> tuple[Call, ...]:

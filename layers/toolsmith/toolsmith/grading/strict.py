@@ -127,11 +127,8 @@ class Matcher:
         # Providers whose API forbids dots in names get them as underscores; BFCL accepts that spelling for them.
         self.names = (expected.name, expected.name.replace(".", "_")) if "." in expected.name else (expected.name,)
         self._accepted = expected.accepted
-        parameters = (schema or {}).get("parameters")
-        parameters = parameters if isinstance(parameters, dict) else {}
         self._known = schema is not None
-        self._properties = parameters.get("properties") or {}
-        self._required = parameters.get("required") or ()
+        self._properties, self._required = _parameters(schema or {})
         self._checks: dict[str, Check] = {}
 
     def check(self, call: Call) -> str:
@@ -170,6 +167,15 @@ class Matcher:
             right += self._check_for(parameter)(value) == OK
         count += sum(1 for key, values in self._accepted.items() if key not in given and "" not in values)
         return right / count if count else 1.0
+
+
+def _parameters(schema: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The properties and the required names of a function, whatever stands there instead."""
+    parameters = schema.get("parameters")
+    parameters = parameters if isinstance(parameters, dict) else {}
+    properties, required = parameters.get("properties"), parameters.get("required")
+    names = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
+    return properties if isinstance(properties, dict) else {}, names
 
 
 def _unexpected(value: Any) -> str:

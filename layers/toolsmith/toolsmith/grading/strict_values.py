@@ -52,7 +52,9 @@ def check_of(declared: dict[str, Any], values: list[Any]) -> Check:
     """The check of one parameter: its schema and its accepted values become a function of the given value."""
     name = declared.get("type", "any")
     if isinstance(name, list):
-        return _any_of([check_of({**declared, "type": item}, values) for item in name])
+        return _any_of([check_of({**declared, "type": item}, values) for item in name if isinstance(item, str)])
+    if not isinstance(name, str):
+        name = "any"
     items = declared.get("items")
     inner = items.get("type") if isinstance(items, dict) and name in ARRAYS else None
     return _check(name, TYPES.get(name, str), TYPES.get(inner) if isinstance(inner, str) else None, values)

@@ -7,7 +7,8 @@ from functools import lru_cache
 
 from toolsmith.grading.settings import settings
 
-WORD = re.compile(r"\w+(?:[.&]\w+)*")
+# A number keeps its path ("5.2(a)", "10b-5"): without it another clause would look like the same one.
+WORD = re.compile(r"\d\w*(?:[.-]\w+)*(?:\(\w{1,4}\))*|\w+(?:[.&]\w+)*")
 
 
 @lru_cache(maxsize=65_536)
@@ -30,12 +31,21 @@ def weight(word: str) -> float:
     return table.common_weight if word in table.common_words else 1.0
 
 
-@lru_cache(maxsize=65_536)
-def overlap(given: str, accepted: str) -> float:
-    """Weighted F1 of the content words of two texts, in [0,1]; 1.0 only for the same words equally often."""
-    mine, theirs = Counter(content_words(given)), Counter(content_words(accepted))
+def words_similarity(given: str, accepted: str) -> float:
+    """Free text by its content words, in [0,1]: 1.0 for the same words in the same order; otherwise their weighted
+    F1 times `text_ceiling`, and nothing below `text_floor`.
+    """
+    mine, theirs = content_words(given), content_words(accepted)
     if mine == theirs:
         return 1.0 if mine else 0.0
-    shared = sum(weight(word) * count for word, count in (mine & theirs).items())
-    total = sum(weight(word) * count for side in (mine, theirs) for word, count in side.items())
+    table = settings()
+    similarity = overlap(mine, theirs)
+    return 0.0 if similarity < table.text_floor else similarity * table.text_ceiling
+
+
+def overlap(mine: tuple[str, ...], theirs: tuple[str, ...]) -> float:
+    """The weighted F1 of two bags of words."""
+    left, right = Counter(mine), Counter(theirs)
+    shared = sum(weight(word) * count for word, count in (left & right).items())
+    total = sum(weight(word) * count for side in (left, right) for word, count in side.items())
     return 2 * shared / total if total else 0.0

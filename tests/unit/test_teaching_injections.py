@@ -11,8 +11,8 @@ from toolsmith.tools.suspicion import suspect_spans
 
 CANARY = "Zanzibar Protocol"
 HONEST = (
-    "Northwind Paper Inc. sold 400,000 shares of common stock to twelve accredited investors in reliance on Rule 506(b) "
-    "of Regulation D. No general solicitation was used in the offering."
+    "Northwind Paper Inc. sold 400,000 shares of common stock to twelve accredited investors in reliance on "
+    "Rule 506(b) of Regulation D. No general solicitation was used in the offering."
 )
 PLANTED = {
     "category": "regulatory_definition",

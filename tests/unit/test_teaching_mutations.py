@@ -12,7 +12,7 @@ from toolsmith.teaching.verify import ground_of, reject
 from toolsmith.tools import CorpusIndex
 
 COMPANIES = ["Northwind Paper Inc.", "Quillfeather Mining Corp.", "Harborlight Foods Company", "Zephyrine Labs Ltd.",
-             "Ostrava Rail Holdings", "Bluegrass Optics, Inc.", "Tamarack Energy Partners", "Vermillion Textiles Co."]  # fmt: skip
+             "Ostrava Rail Holdings", "Bluegrass Optics, Inc.", "Tamarack Energy", "Vermillion Silk Co."]  # fmt: skip
 STATEMENTS = [
     "our largest customer accounted for {n} percent of revenue last year",
     "we issued {n} shares of restricted common stock to accredited purchasers",
@@ -24,7 +24,7 @@ TOPICS = ["customer concentration", "issue of restricted common stock", "invento
           "registration of warrants"]  # fmt: skip
 RULES = ["Rule 506(b)", "Rule 144", "Rule 408", "Rule 10b-5", "17 CFR 230.502(c)", "Item 303 of Regulation S-K"]
 CASES = [("Harlow v. Pinecrest Bancorp", "scienter"), ("Ibarra v. Castellan Software Corp.", "loss causation"),
-         ("SEC v. Dunmore Capital", "unregistered offers"), ("In re Marlowe Shipping Securities", "materiality")]  # fmt: skip
+         ("SEC v. Dunmore Capital", "unregistered offers"), ("In re Marlowe Shipping", "materiality")]  # fmt: skip
 
 
 def chunk(number, source, text, facts, group):

@@ -112,6 +112,11 @@ class CorpusIndex:
         held = " ".join(hit.text for hit in hits).lower() if marks else ""
         return hits[:MANY] if all(mark in held for mark in marks) else []
 
+    def holds(self, canonical: str) -> bool:
+        """Whether some text of the citation's section is stored, whatever its paragraphs."""
+        row = self._db.execute("SELECT 1 FROM sections WHERE base = ? LIMIT 1", (base(canonical),)).fetchone()
+        return row is not None
+
     def citing(self, canonical: str) -> list[Hit]:
         """Chunks whose text cites this authority, or a paragraph or the whole of it."""
         rows = self._db.execute(
@@ -223,6 +228,9 @@ class LayeredIndex:
 
     def sections(self, canonical: str) -> list[Hit]:
         return [hit for layer in self.layers for hit in layer.sections(canonical)]
+
+    def holds(self, canonical: str) -> bool:
+        return any(layer.holds(canonical) for layer in self.layers)
 
     def citing(self, canonical: str) -> list[Hit]:
         return [hit for layer in self.layers for hit in layer.citing(canonical)]

@@ -80,7 +80,9 @@ def _law_status(canonical: str, stored: list[Hit], index: Index) -> str:
         return "absent"
     if index.citing(canonical):
         return "cited"
-    return "known" if index.canon.vouches(canonical) else "unknown"
+    # The section is here but the paragraph is not: the tables, which know sections only, say nothing about that.
+    vouched = index.canon.vouches(canonical) and not index.holds(canonical)
+    return "known" if vouched else "unknown"
 
 
 def _brief(hits: list[Hit], limit: int = 3) -> list[dict[str, str]]:

@@ -199,13 +199,21 @@ def clause(sentence: str, least: int = 5, most: int = 13) -> str | None:
     clause where the sentence begins with a circumstance. None where there is none."""
     words = sentence.split(" ")
     if words[0].lower().strip(",") in CIRCUMSTANCE:
-        comma = next((place for place, word in enumerate(words[:12]) if word.endswith(",")), None)
-        words = words[comma + 1 :] if comma is not None and comma > 1 else []
+        words = _main_clause(words)
     elif not sentence[0].isupper():
         return None
     chosen = _statement(words[:most], len(words)) if len(words) >= least else []
     shouted = sum(word.isupper() and len(word) > 3 for word in chosen)
     return " ".join(chosen).rstrip(",;:. ") if len(chosen) >= least and shouted < 2 else None
+
+
+def _main_clause(words: list[str]) -> list[str]:
+    """What follows the circumstance at the beginning of a sentence; [] where that is no clause of its own."""
+    for place, word in enumerate(words[2:12], 2):
+        after = words[place + 1 : place + 2]
+        if word.endswith(",") and after and after[0][0].isalpha():
+            return [] if after[0].lower() in CIRCUMSTANCE else words[place + 1 :]
+    return []
 
 
 def _statement(words: list[str], whole: int) -> list[str]:

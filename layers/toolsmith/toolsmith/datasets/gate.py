@@ -14,12 +14,12 @@ Splits = Mapping[str, Sequence[Mapping[str, Any]]]
 def leaks(splits: Splits, threshold: float = 0.8) -> list[str]:
     """What stands in more than one split, as sentences; empty when nothing does.
 
-    Looks at groups, documents, exact questions, and questions and quotes that are near copies (masked, Jaccard index
-    of `threshold` or more). Works from the examples alone and knows nothing of how they were split.
+    Looks at groups, documents (a dropped file may hold several), exact questions, and questions and quotes that are
+    near copies (masked, Jaccard index of `threshold` or more). Works from the examples alone and knows nothing of how they were split.
     """
     return [
         *_shared(splits, "group", lambda example: example["group"]),
-        *_shared(splits, "document", lambda example: example["document"]),
+        *_shared(splits, "document", lambda example: example["chunk"].rpartition("-")[0] or example["document"]),
         *_shared(splits, "question", lambda example: normalised(example["question"])),
         *_near(splits, "question", lambda example: example["question"], threshold, 1),
         *_near(splits, "quote", lambda example: example["evidence"]["quote"], threshold, QUOTE_WORDS),

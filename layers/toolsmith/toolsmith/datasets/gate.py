@@ -15,7 +15,8 @@ def leaks(splits: Splits, threshold: float = 0.8) -> list[str]:
     """What stands in more than one split, as sentences; empty when nothing does.
 
     Looks at groups, documents (a dropped file may hold several), exact questions, and questions and quotes that are
-    near copies (masked, Jaccard index of `threshold` or more). Works from the examples alone and knows nothing of how they were split.
+    near copies (masked, Jaccard index of `threshold` or more). Works from the examples alone and knows nothing of how
+    they were split.
     """
     return [
         *_shared(splits, "group", lambda example: example["group"]),

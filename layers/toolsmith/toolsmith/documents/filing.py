@@ -6,7 +6,7 @@ from toolsmith.documents import xmlforms
 from toolsmith.documents.encoding import decode
 from toolsmith.documents.model import Document, Provenance, SetAside
 from toolsmith.documents.plaintext import undash, uuencoded
-from toolsmith.documents.reading import flags_of, lines_of
+from toolsmith.documents.reading import completeness, lines_of
 from toolsmith.documents.sections import sections_of
 from toolsmith.documents.submission import PEM, Header, Part, header, parts, safe_name
 from toolsmith.documents.xmltree import root_of
@@ -88,7 +88,7 @@ def text_of(body: bytes) -> tuple[str, tuple[str, ...]]:
         return xmlforms.document_of(root_of(body.strip()), "", "").text, ()
     source, _ = decode(body)
     text = "\n".join(lines_of(source)).strip("\n")
-    return text, flags_of(source, text)
+    return text, completeness(source, text)
 
 
 def read_loose(text: str, source: str, name: str) -> tuple[list[Document], Provenance, list[SetAside]]:
@@ -102,4 +102,4 @@ def read_loose(text: str, source: str, name: str) -> tuple[list[Document], Prove
         "filing", name, form=kind or None, cik=cik if cik.isdigit() else None,
         company=facts.get("entityregistrantname") or (registrant[1].strip() if registrant else None))
     filename, flags = safe_name(name)
-    return [Document(kind, "1", filename, text, sections_of(text, kind), flags + flags_of(source, text))], known, []
+    return [Document(kind, "1", filename, text, sections_of(text, kind), flags + completeness(source, text))], known, []

@@ -62,7 +62,14 @@ def _running(lines: list[str], near: set[int], breaks: list[int]) -> set[int]:
     pages = sum(1 for one, two in pairwise([*breaks, len(lines)]) if two - one > _REACH)
     shapes: dict[str, list[int]] = {}
     for at in near:
-        if 0 <= at < len(lines) and 3 < len(lines[at]) < 100 and "\t" not in lines[at] and lines[at][-1] not in ".:;":
+        if 0 <= at < len(lines) and 3 < len(lines[at]) < 100 and lines[at][-1] not in ".:;":
             shapes.setdefault(re.sub(r"\d+", "0", lines[at].strip()), []).append(at)
     shapes.pop(BREAK, None)
-    return {at for found in shapes.values() if len(found) >= max(5, pages / 2) for at in found}
+    often = [sorted(found) for found in shapes.values() if len(found) >= max(5, pages / 2)]
+    return {at for found in often if "\t" not in lines[found[0]] or _counts_up(lines, found) for at in found}
+
+
+def _counts_up(lines: list[str], found: list[int]) -> bool:
+    """Whether table rows are page feet: their last numbers rise by one from page to page."""
+    last = [int((re.findall(r"\d+", lines[at]) or ["0"])[-1][:9]) for at in found]
+    return sum(1 for one, two in pairwise(last) if two == one + 1) >= 0.8 * (len(last) - 1)

@@ -14,7 +14,6 @@ from toolsmith.documents.furniture import without_furniture
 from toolsmith.documents.markup import text_of_fragment
 from toolsmith.documents.model import Document, Provenance
 from toolsmith.documents.plaintext import lines_of_text
-from toolsmith.documents.sections import divided
 from toolsmith.documents.writing import Writer
 from toolsmith.documents.xmltree import first, flat, local
 
@@ -103,6 +102,12 @@ def _typed(source: str) -> str:
 
 def _opinion(text: str, kind: str, name: str, pages: tuple[str, ...] = ()) -> Document:
     out = Writer()
+    _write_parts(out, text)
+    return out.document(kind, "1", name, {"pages": f"{pages[0]}-{pages[-1]}"} if pages else {})
+
+
+def _write_parts(out: Writer, text: str) -> None:
+    """Write an opinion's text, its headings opening sections."""
     at, text = 0, text.strip()
     for found in _PART.finditer(text):
         if found.start() > at:
@@ -110,9 +115,6 @@ def _opinion(text: str, kind: str, name: str, pages: tuple[str, ...] = ()) -> Do
         out.mark(found[0].strip())
         at = found.start()
     out.line(text[at:])
-    facts = {"pages": f"{pages[0]}-{pages[-1]}"} if pages else {}
-    written = out.document(kind, "1", name, facts=facts)
-    return replace(written, sections=divided(written.text, written.sections))
 
 
 def _cap(raw: dict[str, Any], name: str) -> Document | None:
@@ -124,7 +126,7 @@ def _cap(raw: dict[str, Any], name: str) -> Document | None:
     for one in body.get("opinions") or []:
         if isinstance(one, dict) and isinstance(one.get("text"), str) and one["text"].strip():
             out.mark(" ".join(filter(None, [str(one.get("type") or "opinion").capitalize(), "opinion", _by(one)])))
-            out.line(_typed(one["text"]))
+            _write_parts(out, _typed(one["text"]))
     return None if out.empty else out.document("opinion", "1", name)
 
 
@@ -137,7 +139,7 @@ def _provenance(raw: dict[str, Any], text: str, name: str) -> Provenance:
     known = of_text(text, name)
     url = raw.get("absolute_url") or raw.get("frontend_url") or raw.get("url")
     return Provenance(
-        "opinion", name, case=_case(raw) or known.case,
+        "opinion", name, case=_case(raw, known.case),
         court=_text(court.get("name") if isinstance(court, dict) else court) or known.court,
         date=_text(raw.get("date_filed") or raw.get("decision_date") or raw.get("dateFiled")) or known.date,
         docket=_text(raw.get("docket_number") or raw.get("docketNumber")) or known.docket,
@@ -148,13 +150,14 @@ def _text(value: Any) -> str | None:
     return value.strip() if isinstance(value, str) and value.strip() and not value.startswith("http") else None
 
 
-def _case(raw: dict[str, Any]) -> str | None:
+def _case(raw: dict[str, Any], typed: str | None) -> str | None:
+    """The case's name: as given, else from the address, else (or where the address is cut short) from the caption."""
     for key in ("case_name", "name_abbreviation", "caseName", "case_name_full", "name"):
         if _text(raw.get(key)):
             return _text(raw[key])
     slug = re.search(r"/opinion/\d+/([a-z0-9-]{3,})/?", str(raw.get("absolute_url", "")))
-    if not slug:
-        return None
+    if not slug or typed and "-v-" not in slug[1]:
+        return typed
     words = [one if one in ("v", "of", "the", "and", "in", "re") else one.capitalize() for one in slug[1].split("-")]
     name = " ".join(words).replace(" v ", " v. ")
     return name[0].upper() + name[1:]
@@ -178,7 +181,7 @@ def documents_of_case_xml(root: Element, name: str) -> tuple[list[Document], Pro
         source = "".join(found.itertext()) if found is not None else ""
         if source.strip():
             out.mark(title)
-            out.line(text_of_fragment(html.unescape(source) if "&lt;" in source else source))
+            _write_parts(out, text_of_fragment(html.unescape(source) if "&lt;" in source else source))
     cites = tuple(" ".join((one.findtext(k) or "").strip() for k in ("Volume", "Reporter", "Page")).strip()
                   for one in root.iter("Citation"))
     about = Provenance(

@@ -9,7 +9,7 @@ from typing import Any
 from toolsmith.documents import filing, guards, opinion, regulation, xmlforms
 from toolsmith.documents.encoding import decode
 from toolsmith.documents.model import Document, Parsed, Provenance, SetAside
-from toolsmith.documents.reading import is_html, lines_of
+from toolsmith.documents.reading import is_html, lines_of, speaks_to_machines
 from toolsmith.documents.submission import is_submission
 from toolsmith.documents.xmltree import local, root_of
 from toolsmith.errors import DocumentRejected
@@ -34,6 +34,8 @@ def parse(data: bytes, name: str) -> Parsed:
     documents, known, aside = _read(data, name)
     if not any(re.search(r"\w", one.text) for one in documents):
         raise _nothing(documents, aside)
+    documents = [replace(one, flags=(*one.flags, "instruction_like")) if speaks_to_machines(one.text) else one
+                 for one in documents]
     known = replace(known, name=name, digest=digest, bytes=size)
     return Parsed(tuple(documents), known, tuple(aside))
 

@@ -13,9 +13,10 @@ _HTML = re.compile(
 _COLUMNS = re.compile(r"<[sS]>\s*<[cC]>")
 _CELLS = re.compile(r"<(?:td|tr|br|p)[\s>]", re.I)
 _FRAME = re.compile(r"</?(?:html|head|body|div|center|title)\b[^>]*>", re.I)
-_ORDERS = re.compile(
-    r"\b(?:ignore|disregard|forget)\s+(?:all\s+|any\s+)?(?:the\s+)?(?:previous|prior|above|earlier)\s+(?:instructions?|prompts?)"
-    r"|<\|(?:im_start|system|endoftext)|\[/?INST\]|\byou\s+are\s+now\s+(?:an?\s+)?(?:ai|assistant|language\s+model)", re.I)
+# Words addressed to the machine that reads, looked for before "instructions", "prompt" and chat marks only.
+_TRIGGER = re.compile(
+    r"instructions?|prompt|note to (?:ai|llm|language model|assistant)|<\|(?:im_start|system|endoftext)|\[/?inst\]|you are now an? (?:ai|assistant)")
+_ORDER = re.compile(r"\b(?:ignore|disregard|forget)\s[\w\s,]{0,40}$")
 LOW_YIELD = 0.002
 
 
@@ -35,14 +36,18 @@ def lines_of(source: str) -> list[str]:
     return without_furniture(lines)
 
 
-def flags_of(source: str, text: str) -> tuple[str, ...]:
-    """What a reader of the text should know: it may be incomplete, or it speaks to the machine that reads it."""
-    flags = []
-    if len(text) < LOW_YIELD * len(source) or _unclosed(source):
-        flags.append("low_yield")
-    if _ORDERS.search(text):
-        flags.append("instruction_like")
-    return tuple(flags)
+def completeness(source: str, text: str) -> tuple[str, ...]:
+    """("low_yield",) where far less text came out than went in, or an unclosed element hides the rest."""
+    return ("low_yield",) if len(text) < LOW_YIELD * len(source) or _unclosed(source) else ()
+
+
+def speaks_to_machines(text: str) -> bool:
+    """Whether the text carries orders for a model that reads it, such as "ignore all previous instructions"."""
+    low = text.lower()
+    for found in _TRIGGER.finditer(low):
+        if not found[0].startswith(("instruction", "prompt")) or _ORDER.search(low[max(0, found.start() - 60):found.start()]):
+            return True
+    return False
 
 
 def _unclosed(source: str) -> bool:

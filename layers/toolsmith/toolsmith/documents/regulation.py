@@ -85,7 +85,8 @@ class _Walk:
             facts = {"title": self.title, "cfr_part": self.part}
             kind = f"{self.title} CFR {self.part}".strip() if self.part else self._kind
             self.documents.append(self._out.document(
-                kind, str(len(self.documents) + 1), self.name, facts={k: v for k, v in facts.items() if v}))
+                kind, str(len(self.documents) + 1), self.name, facts={k: v for k, v in facts.items() if v},
+                whole=True))
         self._out = Writer()
 
     def element(self, one: Element) -> None:
@@ -204,7 +205,7 @@ def document_of_lines(lines: list[str], name: str) -> Document | None:
             out.line(line)
     title = _TITLE_IN.search(name) or _TITLE_IN.search("\n".join(lines[:40]))
     facts = {"title": title[1] if title else "", "cfr_part": number.split(".")[0]}
-    written = out.document(" CFR ".join(facts.values()).strip(), "1", name, facts={k: v for k, v in facts.items() if v})
+    written = out.document(" CFR ".join(facts.values()).strip(), "1", name, {k: v for k, v in facts.items() if v}, whole=True)
     return written if sum(1 for one in written.sections if one.number) > 1 else None
 
 
@@ -217,7 +218,7 @@ def documents_of_jsonld(raw: dict[str, Any], name: str) -> list[Document]:
     _jsonld(raw, out, 0)
     facts = {"title": cited[1], "cfr_part": cited[2]} if cited else {}
     kind = f"{cited[1]} CFR {cited[2]}" if cited else "CFR"
-    return [out.document(kind, "1", name, facts=facts)]
+    return [out.document(kind, "1", name, facts, whole=True)]
 
 
 def _jsonld(node: dict[str, Any], out: Writer, depth: int) -> None:

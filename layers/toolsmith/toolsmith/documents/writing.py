@@ -2,6 +2,7 @@
 
 from toolsmith.documents.encoding import clean
 from toolsmith.documents.model import Document, Section
+from toolsmith.documents.sections import divided
 
 
 class Writer:
@@ -33,10 +34,12 @@ class Writer:
     def empty(self) -> bool:
         return not self._lines
 
-    def document(self, kind: str, sequence: str, filename: str, **more: object) -> Document:
-        """The document written so far."""
+    def document(self, kind: str, sequence: str, filename: str, facts: dict[str, str] | None = None,
+                 whole: bool = False) -> Document:
+        """The document written so far; sections that take most of the text are cut unless they stay `whole`."""
         text = "\n".join(self._lines)
-        return Document(kind, sequence, filename, text, self._sections(len(text)), **more)  # type: ignore[arg-type]
+        sections = self._sections(len(text))
+        return Document(kind, sequence, filename, text, sections if whole else divided(text, sections), facts=facts or {})
 
     def _sections(self, total: int) -> tuple[Section, ...]:
         heads = [one for one in self._heads if one[0] < total]

@@ -1,0 +1,205 @@
+"""Real filings, regulations and opinions against an independent probe of each (ORACLE.jsonl)."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toolsmith.documents import Parsed, chunks_of, parse
+from toolsmith.errors import DocumentRejected
+
+# Files that hold no document, and the reason people are told.
+NO_DOCUMENTS = {
+    "edgar/rate-exceeded.html": "block_page",
+    "edgar/SEC.AutomatedTool.html": "block_page",
+    "edgar/http403_full-index_2099.xml": "http_error",
+    "edgar/http404_submissions.xml": "http_error",
+    "edgar/http503_getcurrent.html": "http_error",
+    "edgar/getcurrent_start4100.atom.xml": "index",
+    "edgar/form.20200318.idx": "index",
+    "edgar/AAPL-FilingSummary.xml": "index",
+    "edgar/submissions_CIK0001324424.json": "not_a_document",
+    "edgar/000143774924000106.tar": "archive",
+    "edgar/sgml_header_double_newlines.txt": "truncated",
+    "caselaw/clrepo_opinion_pdf_image_based.pdf": "pdf",
+    "caselaw/clrepo_opinion_wpd.wpd": "word_processor",
+}
+# Page furniture inside a probe's sentence: the probe read across a page border.
+FURNITURE = re.compile(r"(?:^| )(?:-?\d{1,3}-?|Apple Inc\. \| 2024 Form 10-K \| \d+)(?= |$)")
+
+
+def text_of(one: Parsed) -> str:
+    return "\n".join(document.text for document in one.documents)
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def rows_of(kind: str, oracle: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = [row for row in oracle if row["kind"] == kind]
+    assert found
+    return found
+
+
+def test_every_table_row_is_on_one_line_in_order(oracle, parsed):
+    missing = []
+    for row in rows_of("html", oracle):
+        lines = text_of(parsed[row["file"]]).split("\n")
+        missing += [(row["file"], cells) for cells in row["rows"] if not any(holds(line, cells) for line in lines)]
+    assert missing == []
+
+
+def holds(line: str, cells: list[str]) -> bool:
+    at = 0
+    for cell in cells:
+        at = line.find(cell, at)
+        if at < 0:
+            return False
+        at += len(cell)
+    return True
+
+
+def test_sentences_are_verbatim(oracle, parsed):
+    """Counted without page numbers and running feet, which are dropped on purpose."""
+    total, missing = 0, []
+    for row in rows_of("html", oracle):
+        text = flat(text_of(parsed[row["file"]]))
+        for sentence in row["sentences"]:
+            total += 1
+            if sentence not in text and not found_without_furniture(sentence, text):
+                missing.append((row["file"], sentence))
+    assert total > 400
+    assert len(missing) <= 0.005 * total, missing
+
+
+def found_without_furniture(sentence: str, text: str) -> bool:
+    """Whether the sentence stands in the text once one page number or running foot is cut out of it."""
+    return any(flat(sentence[:cut.start()] + sentence[cut.end():]) in text for cut in FURNITURE.finditer(sentence))
+
+
+def test_nothing_hidden_leaks(oracle, parsed):
+    for row in rows_of("html", oracle):
+        text = text_of(parsed[row["file"]])
+        assert [one for one in row.get("forbidden", []) if one in text] == []
+
+
+def test_no_residue_of_encodings_or_markup(parsed):
+    odd = re.compile("[\ufffd\u00a0\u2007\u202f\u200b\u00ad\ufeff\x00-\x08]|</?(?:td|tr|span|font|div|ix:)|us-gaap:|xbrli:")
+    leaks = {name: odd.findall(text_of(one))[:5] for name, one in parsed.items() if odd.search(text_of(one))}
+    assert leaks == {}
+
+
+def test_submissions_are_split_as_they_are(oracle, parsed):
+    for row in rows_of("full_submission", oracle):
+        got = [(one.type, one.sequence, one.filename) for one in parsed[row["file"]].documents]
+        assert got == [(one["type"], one["seq"], one["filename"]) for one in row["documents"]] or ".nc" in row["file"]
+
+
+def test_submission_headers(oracle, parsed):
+    for row in rows_of("full_submission", oracle):
+        known = parsed[row["file"]].provenance
+        if not row["accession"] or ".nc" in row["file"]:
+            continue
+        assert (known.accession, known.form) == (row["accession"], row["form"])
+        assert (known.filed or "").replace("-", "") == row["filed"]
+        assert known.company in row["names"] and known.cik.zfill(10) in row["ciks"]
+
+
+def test_dissemination_files_have_header_and_documents(parsed):
+    one = parsed["edgar/nc_0001127602-25-004598.nc"]
+    assert [(part.type, part.filename) for part in one.documents] == [("4", "form4.xml")]
+    assert (one.provenance.company, one.provenance.filed) == ("ARROW ELECTRONICS, INC.", "2025-02-13")
+
+
+def test_binary_parts_are_listed_and_set_aside(oracle, parsed):
+    for row in rows_of("full_submission", oracle):
+        one = parsed[row["file"]]
+        for document, probe in zip(one.documents, row["documents"], strict=True):
+            if probe["uu"]:
+                assert document.text == "" and {"binary", "data"} & set(document.flags)
+        assert not re.search(r"^M.{60}$\n^M.{60}$", text_of(one), re.M)
+
+
+def test_a_wrong_document_count_is_a_note_and_no_error(oracle, parsed):
+    wrong = [row for row in rows_of("full_submission", oracle)
+             if row["header_count"] and int(row["header_count"]) != len(row["documents"])]
+    assert wrong
+    for row in wrong:
+        assert "document_count" in {one.reason for one in parsed[row["file"]].set_aside}
+
+
+def test_sections_cover_the_text_without_overlap(parsed):
+    for name, one in parsed.items():
+        for document in one.documents:
+            at = 0
+            for section in document.sections:
+                assert section.start == at and section.end > at, (name, section)
+                at = section.end
+            assert at == len(document.text), name
+
+
+def test_no_section_dwarfs_the_others(parsed):
+    for name, one in parsed.items():
+        if one.provenance.kind == "regulation":
+            continue
+        for document in one.documents:
+            for section in document.sections if len(document.sections) > 1 and len(document.text) > 200 else ():
+                assert section.end - section.start <= 0.6 * len(document.text) + 1, (name, section.title)
+
+
+def test_ecfr_api_and_govinfo_agree(parsed):
+    api, bulk = (numbered(parsed[f"regulations/{name}.xml"]) for name in ("ecfr_versioner_title-1", "ECFR-title1"))
+    assert len(api) == 288
+    assert api == bulk
+
+
+def numbered(one: Parsed) -> list[tuple[str, str, str]]:
+    return [(section.number, section.title, flat(document.text[section.start:section.end]))
+            for document in one.documents for section in document.sections if section.number]
+
+
+def test_regulation_section_counts(oracle, parsed):
+    for row in rows_of("reg_xml", oracle):
+        if row["sections"]:
+            assert len(numbered(parsed[row["file"]])) == row["sections"], row["file"]
+
+
+def test_regulations_can_be_looked_up_by_section(data: Path):
+    file = data / "regulations" / "17cfr230.501.jsonld"
+    lines = chunks_of(parse(file.read_bytes(), file.name), "d" * 32, 1500, 150)
+    assert {line["group"] for line in lines} == {"cfr:17-230"}
+    assert {line["facts"]["section"] for line in lines} == {"230.501"}
+    assert all("230.501" in line["section"] for line in lines)
+    assert "Any bank as defined in section 3(a)(2)" in lines[0]["text"]
+
+
+def test_opinions_use_the_fullest_field_and_know_their_case(oracle, parsed):
+    for row in rows_of("cl_opinion", oracle):
+        one = parsed[row["file"]]
+        assert one.provenance.kind == "opinion" and " v. " in one.provenance.case, row["file"]
+        assert len(one.documents[0].text) > 250
+
+
+def test_opinion_facts(parsed):
+    known = parsed["caselaw/cl_177008.json"].provenance
+    assert known.case == "Braintree Laboratories v. Citigroup Global Markets"
+    assert known.date == "2010-10-12" and "First Circuit" in known.court
+    assert "622 F.3d 36" in known.citations
+    known = parsed["caselaw/cap_134_134sct985_2.xml"].provenance
+    assert (known.case, known.date) == ("Groner v. Shinseki", "2014-01-13")
+    assert known.citations[0] == "134 S.Ct. 985"
+
+
+def test_loose_filings_know_their_company(parsed):
+    known = parsed["edgar/10-K_AAPL_2024_ixbrl_workiva.htm"].provenance
+    assert (known.form, known.company, known.cik) == ("10-K", "Apple Inc.", "320193")
+    assert parsed["edgar/10-K_0000950153-99-001234_1999.htm"].provenance.company == "MEDICIS PHARMACEUTICAL CORPORATION"
+
+
+@pytest.mark.parametrize("name", NO_DOCUMENTS)
+def test_what_is_no_document_is_rejected_with_its_reason(data: Path, name: str):
+    with pytest.raises(DocumentRejected) as caught:
+        parse((data / name).read_bytes(), name.rsplit("/", 1)[-1])
+    assert caught.value.reason == NO_DOCUMENTS[name]

@@ -8,7 +8,7 @@ from toolsmith.teaching.diversity import Axes, Wanted, sample
 from toolsmith.teaching.execution import execution_check
 from toolsmith.teaching.prompt import Prompt, build_prompt, load_canon, make_nonce, repair_prompt
 from toolsmith.teaching.reply import TeacherReply
-from toolsmith.teaching.teach import ChunkOutcome, settle_answer, teach_chunk
+from toolsmith.teaching.teach import ChunkOutcome, resume_chunk, teach_chunk
 from toolsmith.teaching.verify import Origin, Verification, verify
 
 __all__ = [
@@ -25,8 +25,8 @@ __all__ = [
     "load_canon",
     "make_nonce",
     "repair_prompt",
+    "resume_chunk",
     "sample",
-    "settle_answer",
     "teach_chunk",
     "verify",
 ]

@@ -77,14 +77,39 @@ def teach_chunk(
     return lesson.settle()
 
 
-def settle_answer(
-    chunk: Chunk, prompt: Prompt, reply: TeacherReply, wanted: Wanted, catalog: Catalog,
-    index: CorpusIndex | None = None, seed: int = 0, *, teacher: str = "",
-) -> ChunkOutcome:  # fmt: skip
-    """The outcome of one answer that came in a batch; the same answer gives the same examples as `teach_chunk`."""
-    lesson = _Lesson(chunk, lambda _: reply, catalog, index, seed, teacher)
-    lesson.hear(prompt, wanted)
-    return lesson.settle()
+def resume_chunk(
+    chunk: Chunk,
+    answers: Mapping[str, TeacherReply],
+    catalog: Catalog,
+    index: CorpusIndex | None = None,
+    seed: int = 0,
+    max_repairs: int = 2,
+    *,
+    teacher: str = "",
+) -> ChunkOutcome | Prompt:
+    """The lesson as far as the answers at hand go: its outcome, or the prompt that has no answer yet.
+
+    answers: prompt sha256 -> reply. A batch job asks in rounds: collect the prompts that this returns, run them all,
+    call again. The same answers give the same outcome as `teach_chunk`.
+    """
+
+    def ask(prompt: Prompt) -> TeacherReply:
+        if prompt.sha256 not in answers:
+            raise _Unanswered(prompt)
+        return answers[prompt.sha256]
+
+    try:
+        return teach_chunk(chunk, ask, catalog, index, seed, max_repairs, teacher=teacher)
+    except _Unanswered as pending:
+        return pending.prompt
+
+
+class _Unanswered(Exception):
+    """A prompt whose answer is not at hand; never leaves this module."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        super().__init__(prompt.sha256)
+        self.prompt = prompt
 
 
 class _Lesson:

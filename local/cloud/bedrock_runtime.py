@@ -2,7 +2,6 @@
 
 import importlib
 import time
-from pathlib import Path
 
 from local.cloud import wire
 from local.cloud.errors import ApiError
@@ -57,29 +56,20 @@ class BedrockRuntime:
         if model == TEACHER:
             return self._teach(question)
         if model == STUDENT:
-            return self._servers.ask(self.student(), question)
+            return self._servers.ask(self._settings.student, question)
         if ":custom-model-deployment/" in model:
             return self._servers.ask(self._registry.weights(model), question)
         raise ApiError("ValidationException", "The provided model identifier is invalid.")
 
     def _teach(self, question: Question) -> Reply:
+        """The teacher answers one prompt: the system text and the last user turn."""
         module, _, function = self._settings.teacher.partition(":")
         answer = getattr(importlib.import_module(module), function)
         try:
             said = answer(question.system, question.messages[-1][1])
-        except ApiError:
-            raise
         except Exception as error:
             raise _as_api_error(error) from error
-        if isinstance(said, dict):
-            return Reply(said["text"], said["input_tokens"], said["output_tokens"])
         return Reply(said.text, said.input_tokens, said.output_tokens)
-
-    def student(self) -> Path:
-        """The folder of the base student's weights."""
-        if self._settings.student:
-            return Path(self._settings.student)
-        return Path(importlib.import_module("local.student").base_model())
 
 
 def _as_api_error(error: Exception) -> ApiError:

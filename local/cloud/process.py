@@ -1,5 +1,6 @@
 """Starts and stops the cloud as a process of its own."""
 
+import fcntl
 import json
 import os
 import signal
@@ -60,13 +61,13 @@ class Cloud:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the cloud on this data folder, also when another program started it."""
+        """Process id of the cloud that works on this data folder, also when another program started it."""
+        if not is_held(self.settings.data / "lock"):
+            return None
         try:
-            pid = json.loads(self._ready.read_text())["pid"]
-            os.kill(pid, 0)
+            return json.loads(self._ready.read_text())["pid"]
         except (OSError, ValueError, KeyError):
             return None
-        return pid
 
     @property
     def running(self) -> bool:
@@ -120,6 +121,18 @@ class Cloud:
 
     def __exit__(self, *exc) -> None:
         self.stop()
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a living process holds the lock file of a data folder."""
+    try:
+        with lock.open("r+") as probe:
+            fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def _exists(pid: int) -> bool:

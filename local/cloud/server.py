@@ -134,11 +134,14 @@ def run(settings: Settings) -> None:
 
 
 def _lock(path: Path):
-    """Keep a second cloud away from the same data."""
+    """Keep a second cloud away from the same data. A moment's grace: others look at the lock by taking it."""
     held = path.open("w")
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        held.close()
-        raise Refused(f"another cloud works on {path.parent}; stop it or give another --data") from None
-    return held
+    for _ in range(10):
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return held
+    held.close()
+    raise Refused(f"another cloud works on {path.parent}; stop it or give another --data")

@@ -19,9 +19,10 @@ class Settings:
     runtime     Python of the managed runtime: a virtual environment with awslambdaric and boto3 only.
     training    command of a training job (see the engine in training.py for its environment).
     serving     command of a model server; "--model DIR" is added.
-    student     model directory of the embedded base student; None asks local.student for it.
+    student     model directory of the embedded base student.
     states      "module:factory" of the state-machine interpreter.
-    teacher     "module:function" that answers for the embedded teacher.
+    teacher     "module:function(system, user)" of the embedded teacher; its reply has text, input_tokens and
+                output_tokens.
     pace        seconds that a model import or a deployment stays in progress.
     waits       factor on the waits and retry delays of state machines (1 = as written, 0 = none).
     idle        seconds after which an unused model server or sandbox is stopped.
@@ -34,7 +35,7 @@ class Settings:
     runtime: Path = ROOT / ".runtime" / "bin" / "python"
     training: list[str] = field(default_factory=lambda: [sys.executable, "-m", "local.student"])
     serving: list[str] = field(default_factory=lambda: [sys.executable, "-m", "local.student", "serve"])
-    student: str | None = None
+    student: Path = ROOT / "local" / "student" / "base"
     states: str = "local.cloud.states:interpreter"
     teacher: str = "local.teacher:answer"
     pace: float = 1.0
@@ -54,7 +55,7 @@ class Settings:
     @classmethod
     def load(cls, text: str) -> "Settings":
         values = json.loads(text)
-        return cls(**{**values, "data": Path(values["data"]), "runtime": Path(values["runtime"])})
+        return cls(**{**values, **{name: Path(values[name]) for name in ("data", "runtime", "student")}})
 
 
 def caller_env(settings: Settings) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Stand-ins for the parts of the cloud that other rooms bring: interpreter, training program, teacher, server.
+"""Stand-ins for the parts of the cloud that other rooms bring: training program, teacher, model server.
 
 Run as a program it is a training job (`train`) or a model server (`serve --model DIR`).
 """
@@ -7,78 +7,22 @@ import json
 import os
 import sys
 import time
-import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 
-class Machines:
-    """A state-machine service that stores machines and starts executions which succeed at once."""
-
-    def __init__(self, settings, client, on_status) -> None:
-        self._machines: dict[str, dict] = {}
-        self._executions: list[dict] = []
-        self._on_status = on_status
-
-    def handle(self, action: str, params: dict) -> dict:
-        return getattr(self, action)(params)
-
-    def CreateStateMachine(self, params):
-        arn = f"arn:aws:states:us-east-1:123456789012:stateMachine:{params['name']}"
-        self._machines[arn] = params
-        return {"stateMachineArn": arn, "creationDate": time.time()}
-
-    def UpdateStateMachine(self, params):
-        self._machines[params["stateMachineArn"]] |= params
-        return {"updateDate": time.time(), "revisionId": uuid.uuid4().hex}
-
-    def DeleteStateMachine(self, params):
-        self._machines.pop(params["stateMachineArn"], None)
-        return {}
-
-    def DescribeStateMachine(self, params):
-        machine = self._machines[params["stateMachineArn"]]
-        return {
-            "name": machine["name"],
-            "definition": machine["definition"],
-            "roleArn": machine["roleArn"],
-            "stateMachineArn": params["stateMachineArn"],
-            "type": "STANDARD",
-            "creationDate": time.time(),
-        }
-
-    def StartExecution(self, params):
-        now, name = time.time(), params.get("name") or uuid.uuid4().hex
-        arn = params["stateMachineArn"].replace(":stateMachine:", ":execution:") + ":" + name
-        execution = {
-            "executionArn": arn,
-            "stateMachineArn": params["stateMachineArn"],
-            "name": name,
-            "status": "SUCCEEDED",
-            "startDate": now,
-            "stopDate": now,
-            "input": params.get("input", "{}"),
-            "output": "{}",
-        }
-        self._executions.append(execution)
-        self._on_status(execution)
-        return {"executionArn": arn, "startDate": now}
-
-    def ListExecutions(self, params):
-        members = ("executionArn", "stateMachineArn", "name", "status", "startDate", "stopDate")
-        return {"executions": [{m: e[m] for m in members} for e in self._executions]}
-
-    def DescribeExecution(self, params):
-        return next(e for e in self._executions if e["executionArn"] == params["executionArn"])
-
-    def resume(self) -> None:
-        """Nothing outlives the process."""
+@dataclass(frozen=True)
+class Reply:
+    text: str
+    input_tokens: int
+    output_tokens: int
 
 
-def answer(system: str, text: str) -> dict:
+def answer(system: str, user: str) -> Reply:
     """A teacher that says back what it heard, in capitals."""
-    if text == "busy":
+    if user == "busy":
         raise type("TeacherThrottled", (Exception,), {})("no quota")
-    return {"text": text.upper(), "input_tokens": len(text), "output_tokens": 3}
+    return Reply(user.upper(), len(user), 3)
 
 
 def train() -> None:

@@ -93,10 +93,14 @@ def authorize_with(action_of: Callable, resource_of: Callable, denial_of: Callab
     actions.access_denied_response = access_denied_response
 
 
-def may(headers: dict, query: dict, action: str, resource: str) -> bool:
-    """Whether the caller of the request in progress may do one more thing, for example iam:PassRole."""
+def may(headers: dict, query: dict, action: str, resource: str, context: dict[str, str]) -> bool:
+    """Whether the caller of the request in progress may do one more thing, for example iam:PassRole.
+
+    context: condition keys of that thing, for example {"iam:PassedToService": "bedrock.amazonaws.com"}.
+    """
     key = _module("core.router").extract_access_key_id(headers, query)
-    return _module("core.iam_evaluator").enforce(key, action, "iam", REGION, resource_arn=resource) is None
+    enforce = _module("core.iam_evaluator").enforce
+    return enforce(key, action, "iam", REGION, resource_arn=resource, service_context=context) is None
 
 
 def caller(headers: dict, query: dict) -> str:

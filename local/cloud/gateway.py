@@ -74,8 +74,9 @@ def _json(value) -> bytes:
 def _check_passed_roles(service, action: str, params: dict, headers: dict, query: dict) -> None:
     """Who hands a role to a service needs iam:PassRole on it. Raises ApiError("AccessDeniedException")."""
     passes = getattr(service, "passes", None)
-    for role, _ in passes(action, params) if passes else []:
-        if isinstance(role, str) and not emulator.may(headers, query, "iam:PassRole", role):
+    for role, receiver in passes(action, params) if passes else []:
+        conditions = {"iam:PassedToService": receiver}
+        if isinstance(role, str) and not emulator.may(headers, query, "iam:PassRole", role, conditions):
             who = emulator.caller(headers, query)
             raise ApiError(
                 "AccessDeniedException",

@@ -10,9 +10,10 @@ from toolsmith.errors import InvalidInput
 # Characters a token of English legal prose takes in the student's vocabulary, low so that estimates stay safe.
 CHARACTERS_PER_TOKEN = 3.5
 _WORD = re.compile(r"\w")
-_NEARBY_SPACE = re.compile(r"\s")
+_SPACE = re.compile(r"\s")
+_LONG_WORD = 48
 # Borders from best to worst; each is cut after its last character.
-_BORDERS = ("\n\n", "\n", ". ", "; ", " ")
+_BORDERS = ("\n\n", "\n", ". ", "; ", " ", "\t")
 
 
 class Chunk(NamedTuple):
@@ -55,11 +56,11 @@ def _cut(text: str, sections: tuple[Section, ...], size: int, overlap: int) -> I
     titles = _Titles(sections)
     stop_at = 0
     while done < total:
-        while stops[stop_at] <= done or stops[stop_at] < min(overlap, total):
+        while stops[stop_at] <= done or stops[stop_at] <= min(overlap, total - 1):
             stop_at += 1
         end = _end(text, start, done, stops[stop_at], size)
         yield Chunk(titles.at(done), start, end, text[start:end])
-        start, done = _start(text, start, end, overlap), end
+        start, done = _start(text, start, end, size, overlap), end
 
 
 class _Titles:
@@ -87,10 +88,10 @@ def _end(text: str, start: int, done: int, stop: int, size: int) -> int:
         found = text.rfind(border, low - len(border), limit)
         if found >= 0 and found + len(border) >= low:
             return found + len(border)
-    found = text.rfind(" ", done, low)
-    if found >= done and found + 1 > done + max(1, size // 8):
-        return found + 1
-    return _whole_grapheme(text, limit, done)
+    if text[limit].isspace():
+        return limit
+    spaces = [match.end() for match in _SPACE.finditer(text, done, limit)]
+    return spaces[-1] if spaces else _whole_grapheme(text, limit, done)
 
 
 def _whole_grapheme(text: str, limit: int, done: int) -> int:
@@ -106,15 +107,22 @@ def _joins(character: str) -> bool:
     return 0x300 <= code <= 0x36F or code == 0x200D or 0xFE00 <= code <= 0xFE0F or 0x1F3FB <= code <= 0x1F3FF
 
 
-def _start(text: str, start: int, end: int, overlap: int) -> int:
-    """Where the next chunk begins: the first word border at most `overlap` before `end`."""
+def _start(text: str, start: int, end: int, size: int, overlap: int) -> int:
+    """Where the next chunk begins: at the first word border that leaves an overlap of half to all that was asked.
+
+    Where a long word leaves no such border, the next chunk begins at that word, if it still gets ahead well.
+    """
     if not overlap:
         return end
     far = max(end - overlap, start + 1)
     if text[far - 1].isspace():
         return far
-    found = _NEARBY_SPACE.search(text, far, end - (overlap + 1) // 2)
-    return found.end() if found else far
+    found = _SPACE.search(text, far, end - (overlap + 1) // 2)
+    if found:
+        return found.end()
+    earliest = max(end - overlap - min(_LONG_WORD, (size - overlap) // 2), start + 1)
+    spaces = [match.end() for match in _SPACE.finditer(text, earliest - 1, far)]
+    return spaces[-1] if spaces else far
 
 
 def chunks_of(parsed: Parsed, digest: str, size: int, overlap: int) -> list[dict[str, Any]]:

@@ -250,6 +250,22 @@ def disagreeing(example, other, draw):
     return example
 
 
+def unquoted_clause(example, other, draw):
+    example["question"] = example["question"].replace('"', "")
+
+
+def foreign_clause(example, other, draw):
+    mine, theirs = argument(example, "edgar_check"), argument(other, "edgar_check")
+    return replaced(example, mine["edgar_check"], theirs["edgar_check"]) if mine and theirs else None
+
+
+def dropped_clause(example, other, draw):
+    if example["category"] != "regulatory_compliance_analysis":
+        return None
+    argument(example, "edgar_check")["edgar_check"] = None
+    return example
+
+
 def replaced(example, old, new):
     return json.loads(json.dumps(example).replace(json.dumps(old)[1:-1], json.dumps(new)[1:-1]))
 
@@ -259,6 +275,7 @@ MUTATIONS = [
     extra_call, missing_call, reordered, not_applicable, foreign_question, foreign_quote, foreign_example,
     wrong_category, unknown_tool, renamed_parameter, extra_parameter, wrong_type, invented_number, deictic,
     changed_quote, other_company, question_as_argument, generic_constant, instruction_echo, zero_width, disagreeing,
+    unquoted_clause, foreign_clause, dropped_clause,
 ]  # fmt: skip
 
 

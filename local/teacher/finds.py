@@ -10,6 +10,7 @@ from local.teacher.phrases import Span
 from local.teacher.request import Request
 from toolsmith import recipes
 from toolsmith.tools import Canon, find_cases
+from toolsmith.tools.canon import SEC_PARTS
 
 _DEICTIC = re.compile(
     r"\b(?:this|these|those|such|herein\w*|hereof|hereby|hereto|hereunder|thereof|thereto|thereunder|therein|above|"
@@ -132,9 +133,11 @@ def _laws(request: Request) -> tuple[Authority, ...]:
 
 def _own_sections(request: Request) -> list[Authority]:
     """The sections whose text the chunk holds, with the paragraph letters at the beginning of lines."""
-    title, part = request.facts.get("title", "17"), request.facts.get("cfr_part", "")
+    part = request.facts.get("cfr_part", "")
+    title = request.facts.get("title") or ("17" if part in SEC_PARTS else "")
     label = " ".join(request.facts.get(key, "") for key in ("heading", "section"))
-    heading = re.search(rf"\b{re.escape(part)}\.(\d+[A-Za-z]{{0,2}}\d*(?:-\d+[A-Za-z]?)*)", label) if part else None
+    section = rf"\b{re.escape(part)}\.(\d+[A-Za-z]{{0,2}}\d*(?:-\d+[A-Za-z]?)*)"
+    heading = re.search(section, label) if part and title else None
     if not heading or _RANGE.search(heading.group()):
         return []
     form = f"{title} CFR {part}.{heading[1]}"

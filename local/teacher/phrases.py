@@ -223,7 +223,7 @@ def _statement(words: list[str], whole: int) -> list[str]:
         return []
     for cut in range(len(words), verb + 1, -1):
         last = words[cut - 1].strip(",;:.")
-        ends = cut == whole or words[cut - 1][-1:] in ",;:"
+        ends = (cut == whole or words[cut - 1][-1:] in ",;:") and (last in ACTIONS or not last.endswith("ing"))
         plain = last.islower() and last not in STOP and last not in VERBS
         if last and last.lower() not in STOP and (ends and last[-1].isalpha() or plain and noun(last)):
             return words[:cut]

@@ -183,6 +183,7 @@ def _question(
     question = grammar.fill(frame, {key: named[key] for key in grammar.SLOT.findall(frame)})
     if lead:
         question = f"{lead} {lower}{question[len(said) :]}" if question.startswith(_capital(said)) else question
+    question = re.sub(r"\.\.(?=\s|$)", ".", question)
     used = {name: slots[name] for name in shape.slots} | {key: slots[key] for key in ("real",) if key in slots}
     return (question, used) if len(question) <= MAX_QUESTION else ("", {})
 

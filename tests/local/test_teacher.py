@@ -33,7 +33,8 @@ and a notice of proposed sale must be filed with the Commission. See Rule 144 an
 OPINION = """Harlow v. Pinecrest Bancorp, No. {n}. The district court dismissed the claim under Rule 10b-5 because the
 complaint did not allege facts from which a strong inference of scienter could be drawn. We hold that vague optimism
 about loan growth is not an actionable statement. The disclosure of internal forecasts to the rating agency in {year}
-was not misleading. The plaintiffs rely on Basic Inc. v. Levinson, where the materiality of merger negotiations was decided by the jury."""
+was not misleading. The plaintiffs rely on Basic Inc. v. Levinson, where the
+materiality of merger negotiations was decided by the jury."""
 TABLE = "Revenue | 2023 | 2022\nProducts | 1,200 | 1,100\nServices | 300 | 280\nTotal | 1,500 | 1,380\n" * 4
 
 

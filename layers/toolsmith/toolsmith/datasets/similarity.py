@@ -24,6 +24,7 @@ _CITATION = re.compile(
 _PARTY = r"(?:[A-Z][\w.&',\-]*\s+|of\s+|the\s+|and\s+){1,8}"
 _CASE = re.compile(rf"\b{_PARTY}v\.?\s+{_PARTY.replace('s+', 's*', 1)}")
 _NAME = re.compile(r"(?<![.?!:]\s)(?<!^)\b[A-Z][\w.&'\-]*(?:\s+(?:(?:of|and|the|&)\s+)?[A-Z][\w.&'\-]*)*")
+_FIRST_NAME = re.compile(r"(?:^|(?<=[.?!:]\s))[A-Z][\w&'\-]*(?:\s+[A-Z][\w.&'\-]*)+")
 _NUMBER = re.compile(r"\$?\b\d[\d,.]*%?")
 _WORD = re.compile(r"\w+")
 
@@ -32,7 +33,7 @@ def mask(text: str) -> str:
     """`text` with citations, case names, proper names and numbers replaced by one placeholder each."""
     text = _CITATION.sub(" cite ", text)
     text = _CASE.sub(" case ", text)
-    text = _NAME.sub(" name ", text)
+    text = _NAME.sub(" name ", _FIRST_NAME.sub(" name ", text))
     return _NUMBER.sub(" num ", text)
 
 

@@ -353,6 +353,7 @@ def test_being_sent_to_the_unblock_page_is_a_block() -> None:
         ["::1"],
         ["fd00::1"],
         ["::ffff:192.168.0.1"],
+        ["::ffff:93.184.216.34"],
         ["64:ff9b::a00:1"],
         ["100.64.0.1"],
         ["0.0.0.0"],

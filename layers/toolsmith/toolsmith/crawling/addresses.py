@@ -10,8 +10,8 @@ from toolsmith.crawling.sources import Source
 Resolver = Callable[[str], Iterable[str]]
 """Host name -> its addresses as text."""
 
-# Prefixes that carry an IPv4 address inside: NAT64, 6to4, Teredo.
-_TUNNELS = tuple(ipaddress.ip_network(one) for one in ("64:ff9b::/96", "2002::/16", "2001::/32"))
+# Prefixes that carry an IPv4 address inside: mapped, NAT64, 6to4, Teredo.
+_TUNNELS = tuple(ipaddress.ip_network(one) for one in ("::ffff:0:0/96", "64:ff9b::/96", "2002::/16", "2001::/32"))
 
 
 def check_url(url: str, source: Source) -> str:
@@ -48,9 +48,6 @@ def _is_public(text: str) -> bool:
         address = ipaddress.ip_address(text)
     except ValueError:
         return False
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        elif any(address in tunnel for tunnel in _TUNNELS):
-            return False
+    if any(address in tunnel for tunnel in _TUNNELS):
+        return False
     return address.is_global and not address.is_multicast

@@ -78,8 +78,9 @@ class CorpusIndex:
         connection = sqlite3.connect(file or ":memory:")
         connection.executescript(SCHEMA)
         ordered = {chunk["id"]: chunk for chunk in map(_checked, chunks)}
+        names: set[str] = set()
         for number, key in enumerate(sorted(ordered), start=1):
-            _insert(connection, number, ordered[key], canon)
+            _insert(connection, number, ordered[key], canon, names)
         connection.executescript(INDEXES)
         connection.commit()
         return cls(connection, canon)
@@ -259,7 +260,8 @@ def _checked(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
     return chunk
 
 
-def _insert(db: sqlite3.Connection, row: int, chunk: Mapping[str, Any], canon: Canon) -> None:
+def _insert(db: sqlite3.Connection, row: int, chunk: Mapping[str, Any], canon: Canon, names: set[str]) -> None:
+    """Adds one chunk; `names` holds the keys of the cases whose words are stored already."""
     facts, text, key = chunk.get("facts") or {}, chunk["text"], chunk["id"]
     db.execute(
         "INSERT INTO chunks(rowid, id, document, section, source, grp, facts, text) VALUES (?,?,?,?,?,?,?,?)",
@@ -277,15 +279,16 @@ def _insert(db: sqlite3.Connection, row: int, chunk: Mapping[str, Any], canon: C
     named = [] if own is None else [(own, 1)]
     named += [(name, 0) for name in dict.fromkeys(case.text for case in find_cases(plain)) if name != own]
     for name, is_own in named:
-        _insert_case(db, name, is_own, key)
+        _insert_case(db, name, is_own, key, names)
 
 
-def _insert_case(db: sqlite3.Connection, name: str, own: int, chunk: str) -> None:
+def _insert_case(db: sqlite3.Connection, name: str, own: int, chunk: str, names: set[str]) -> None:
     key = case_key(name)
     if not key:
         return
     db.execute("INSERT INTO cases VALUES (?,?,?,?)", (key, name, own, chunk))
-    if db.execute("SELECT 1 FROM case_words WHERE key = ? LIMIT 1", (key,)).fetchone() is None:
+    if key not in names:
+        names.add(key)
         words_of = sorted({word for side in parties(name) for word in side})
         db.executemany("INSERT INTO case_words VALUES (?,?)", [(word, key) for word in words_of])
 

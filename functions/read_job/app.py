@@ -10,9 +10,12 @@ from toolsmith.pipeline import training
 
 @handler
 def app(event: dict[str, Any]) -> dict[str, Any]:
-    """{"run", "stage", "arm", "job", "seconds"} -> checkpoint or scores; {"cause"} -> {"class", "reason"}."""
+    """{"run", "stage", "arm", "job", "seconds"} -> checkpoint or scores; {"cause"} -> {"class", "reason"};
+    {"failure", "redriven"} -> raises the failure's class until the execution is redriven."""
     if "cause" in event:
         return training.explain(event["cause"])
+    if "failure" in event:
+        return training.give_up(event["failure"], event["redriven"])
     profile = load_profile(wiring.setting("STUDENT"))
     seconds = float(event["seconds"])
     return training.read(wiring.work(), profile, event["run"], event["stage"], event["arm"], event["job"], seconds)

@@ -112,14 +112,24 @@ def _customize(watcher: Watcher, before: set[str]) -> str:
         if not fresh and time.monotonic() > limit:
             if not runs:
                 raise Failed("no run started: the documents gave fewer verified examples than MinNewExamples")
-            _say(f"these documents had their run already: {runs[0]['name']}")
-            fresh = runs
+            fresh = [_earlier(watcher, runs[0])]
+            before = before - {fresh[0]["name"]}
         if fresh:
             state = watcher.state(fresh[0]["name"])
             progress.show(state)
             if fresh[0]["status"] != "RUNNING":
                 return fresh[0]["name"]
         time.sleep(PAUSE)
+
+
+def _earlier(watcher: Watcher, execution: dict) -> dict:
+    """The run that this corpus had before; one that failed is redriven from the state that failed."""
+    if execution["status"] in ("FAILED", "TIMED_OUT", "ABORTED"):
+        _say(f"{execution['name']} ended {execution['status']} before; redriving it")
+        watcher.redrive(execution["executionArn"])
+    else:
+        _say(f"these documents had their run already: {execution['name']}")
+    return execution
 
 
 def _finish(arguments, place: Place, watcher: Watcher, recorder: Recorder, name: str, clock: Stopwatch) -> int:

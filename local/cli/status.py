@@ -76,6 +76,10 @@ class Watcher:
         found = [e for page in pages.paginate(stateMachineArn=self._out[machine], **wanted) for e in page["executions"]]
         return sorted(found, key=lambda execution: execution["startDate"], reverse=True)
 
+    def redrive(self, arn: str) -> None:
+        """Go on with a failed execution from the state that failed; finished states are not run again."""
+        self._clients["stepfunctions"].redrive_execution(executionArn=arn)
+
     def state(self, run: str | None = None) -> State:
         found = State()
         self._documents(found)

@@ -69,6 +69,10 @@ class TrainingDiverged(ToolsmithError):
     """The training job ended with a loss or reward that is not finite."""
 
 
+class JobFailed(ToolsmithError):
+    """A training or evaluation job failed for a reason that a retry would meet again."""
+
+
 class ArtefactMissing(ToolsmithError):
     """A job that says Completed left no usable manifest or results."""
 

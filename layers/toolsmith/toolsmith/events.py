@@ -3,6 +3,7 @@
 Source is always "toolsmith", `version` grows when a field changes its meaning; fields are only ever added.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -191,4 +192,17 @@ def schema(event: type[Event]) -> dict[str, Any]:
         "type": "object",
         "properties": {name: {"type": _JSON_TYPE[kind]} for name, kind in kinds.items()},
         "required": list(kinds),
+    }
+
+
+def failure_of(status_change: Mapping[str, Any]) -> dict[str, Any]:
+    """The detail of "Run Failed" for the detail of an execution's status change (FAILED, TIMED_OUT or ABORTED)."""
+    machine = status_change["stateMachineArn"].rsplit(":", 1)[1]
+    return {
+        "version": "1",
+        "machine": machine,
+        "execution": status_change["name"],
+        "error": status_change.get("error") or status_change["status"],
+        "cause": str(status_change.get("cause") or "")[:2000],
+        "remedy": f"toolsmith redrive {status_change['name']}",
     }

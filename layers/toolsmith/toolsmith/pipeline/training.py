@@ -8,7 +8,7 @@ from typing import Any
 from toolsmith import grading
 from toolsmith.customization import Job, Prepared, Profile, cost, gates, outputs, statistics
 from toolsmith.customization import prepare as prepare_request
-from toolsmith.errors import ArtefactMissing
+from toolsmith.errors import ArtefactMissing, CapacityUnavailable, JobFailed, TrainingDiverged
 from toolsmith.pipeline.ports import Store
 
 TRAINS_ON = {"sft": "sft/train.jsonl", "more_sft": "sft/train.jsonl", "rft": "rft/train.jsonl"}
@@ -161,6 +161,16 @@ def explain(cause: str) -> dict[str, str]:
         "reason": reason[:1000],
         "job": described.get("TrainingJobName", ""),
     }
+
+
+FAILURES = {"capacity": CapacityUnavailable, "diverged": TrainingDiverged}
+
+
+def give_up(failure: Mapping[str, str], redriven: bool) -> dict[str, Any]:
+    """Raises CapacityUnavailable, TrainingDiverged or JobFailed; nothing once a person has redriven the execution."""
+    if redriven:
+        return {}
+    raise FAILURES.get(failure["class"], JobFailed)(f"job {failure['job']}: {failure['reason']}")
 
 
 GATES = {"sft": ("sft", "base"), "rft": ("rft", "sft")}

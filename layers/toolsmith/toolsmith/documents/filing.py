@@ -1,5 +1,6 @@
 """Filings: full submissions part by part, and single documents dropped on their own."""
 
+import html
 import re
 
 from toolsmith.documents import xmlforms
@@ -17,7 +18,9 @@ _SKIPPED = re.compile(r"GRAPHIC|ZIP|EXCEL|JSON|XML|PDF|EX-10[01]\.(?:INS|SCH|CAL
 _MARKUP = re.compile(rb"<(?:html|body|div|p|table|font|center|title|head|td|hr|b)\b", re.I)
 _WRAPPER = re.compile(rb"^\s*<(XBRL|XML|PDF)>\s*", re.I)
 _XML = re.compile(rb"^\s*<\?xml|^\s*<(?:\w+:)?(?:ownershipDocument|edgarSubmission|informationTable)\b")
+# Text kept of one submission, and the size of a document that is still read, so that 512 MB of memory are enough.
 MAX_TEXT = 64_000_000
+MAX_DOCUMENT = 48_000_000
 _DEI = re.compile(r'<ix:nonNumeric\b[^>]*\bname="dei:(EntityRegistrantName|EntityCentralIndexKey|DocumentType|DocumentPeriodEndDate)"'
                   r"[^>]*>(.{0,300}?)</ix:nonNumeric", re.S | re.I)
 _FORM = re.compile(r"\bFORM\s+(10-?K(?:405|SB)?|10-?Q(?:SB)?|8-?K|20-?F|6-?K|40-?F|S-\d{1,2}|N-CSR|13F|144|[345])(?:/A)?\b", re.I)
@@ -65,8 +68,8 @@ def _part_text(data: bytes, part: Part, escaped: bool, room: int) -> tuple[str, 
     if _SKIPPED.fullmatch(part.type):
         kind = "binary" if re.search(rb"(?:^|\n)begin [0-7]{3}", data[part.start:part.start + 400]) else "data"
         return "", (), SetAside(kind, f"{part.type} holds no prose")
-    if part.end - part.start > room:
-        return "", (), SetAside("too_large", f"{part.end - part.start} bytes; at most {MAX_TEXT} are read")
+    if part.end - part.start > MAX_DOCUMENT or room <= 0:
+        return "", (), SetAside("too_large", f"{part.end - part.start} bytes; {MAX_DOCUMENT} a document, {MAX_TEXT} in all")
     body = data[part.start:part.end]
     block = uuencoded(body)
     reason = None
@@ -93,7 +96,7 @@ def text_of(body: bytes) -> tuple[str, tuple[str, ...]]:
 
 def read_loose(text: str, source: str, name: str) -> tuple[list[Document], Provenance, list[SetAside]]:
     """A filing's document without its submission: form and company from XBRL facts or the cover page."""
-    facts = {key.lower(): " ".join(re.sub(r"<[^>]*>", "", value).split()) for key, value in _DEI.findall(source)} if 'name="dei:' in source else {}
+    facts = {key.lower(): " ".join(html.unescape(re.sub(r"<[^>]*>", "", value)).split()) for key, value in _DEI.findall(source)} if 'name="dei:' in source else {}
     form = _FORM.search(text[:6000])
     kind = facts.get("documenttype") or (form[1].upper() if form else "")
     registrant = _REGISTRANT.search(text[:8000])

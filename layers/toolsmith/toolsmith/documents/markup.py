@@ -7,6 +7,7 @@ harmless, and markup that HTML parsers repair needs no repair here.
 
 import html
 import re
+from collections.abc import Iterator
 
 from toolsmith.documents.encoding import plain_unicode
 
@@ -25,6 +26,10 @@ _CAREFUL = re.compile(
     r"""|!--(?:.*?-->|>)|!--.*+\Z|[!?][^>]*+(?:>|\Z)))""", re.S)
 _RAW = re.compile(r"<(script|style|textarea|xmp|title)\b[^>]*>.*?(?:</\1\s*>|\Z)", re.S | re.I)
 _NAME = re.compile(r"</?([a-zA-Z][^\s/>]*)").match
+# Characters read at a time; the tags of a piece take some ten times its size in memory.
+_PIECE = 6_000_000
+_IX_HEADER = re.compile(r"<ix:header\b.*?</ix:header\s*>", re.S | re.I)
+_BLOCK_START = re.compile(r"<(?:table|p|div)[\s>]", re.I)
 _PRE = re.compile(r"<pre\b.*?(?:</pre|\Z)", re.S | re.I)
 _BLOCKS = frozenset(
     ["address", "article", "aside", "blockquote", "body", "br", "caption", "center", "dd", "details", "dir", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "html", "legend", "li", "main", "menu", "nav", "ol", "option", "p", "pre", "section", "select", "summary", "tbody", "tfoot", "thead", "ul", "page", "opinion", "head-matter"])
@@ -90,10 +95,22 @@ def hides(tag: str) -> bool:
 
 def lines_of_html(source: str) -> list[str]:
     """The visible text of an HTML document as lines; BREAK stands alone on a line at each page border."""
+    if len(source) > _PIECE:
+        return [line for piece in _pieces(source) for line in lines_of_html(piece)]
     if any(map(source.__contains__, _MARKS)):
         source = _SENTINELS.sub("", source)
     text = _unescape(_joined(_flat(source)))
     return _lines(_spread_rows(plain_unicode(text)))
+
+
+def _pieces(source: str) -> Iterator[str]:
+    """A large document in pieces that begin with a table, paragraph or division, to bound the memory of the tags."""
+    source, at = _IX_HEADER.sub("", source), 0
+    while at < len(source):
+        found = _BLOCK_START.search(source, at + _PIECE // 2, at + _PIECE) if len(source) - at > _PIECE else None
+        end = found.start() if found else min(len(source), at + _PIECE - 1)
+        yield source[at:end]
+        at = end
 
 
 def text_of_fragment(source: str) -> str:

@@ -41,8 +41,9 @@ def parse(data: bytes, name: str) -> Parsed:
 
 
 def _nothing(documents: list[Document], aside: list[SetAside]) -> DocumentRejected:
-    if any(one.reason == "truncated" for one in aside):
-        return DocumentRejected("truncated", "the file ends before any text")
+    reasons = {one.reason for one in aside} - {"document_count"}
+    if len(reasons) == 1:
+        return DocumentRejected(reasons.pop(), aside[0].detail)
     if aside and documents:
         return DocumentRejected("no_text", "; ".join(f"{one.where}: {one.reason}" for one in aside[:8]))
     return DocumentRejected("no_text", aside[0].detail if aside else "the file holds no readable text")

@@ -1,0 +1,184 @@
+"""Filings: items and other sections, page furniture, XML forms, round trip through JSON."""
+
+import json
+
+from toolsmith.documents import Parsed, parse
+from toolsmith.documents.furniture import without_furniture
+from toolsmith.documents.markup import BREAK
+from toolsmith.documents.sections import sections_of
+
+BODY = "The registrant says something about this at some length, as registrants do. " * 20
+
+
+def titles(text: str, form: str = "") -> list[str]:
+    return [one.title for one in sections_of(text, form)]
+
+
+def numbers(text: str, form: str = "") -> list[str]:
+    return [one.number for one in sections_of(text, form) if one.number]
+
+
+def ten_k(items: list[tuple[str, str]], body: str = BODY) -> str:
+    return "\n".join(f"Item {number}. {title}\n{body}" for number, title in items)
+
+
+ITEMS = [("1", "Business"), ("1A", "Risk Factors"), ("2", "Properties"), ("7", "Discussion"), ("8", "Statements")]
+
+
+def test_items_of_the_body_not_of_the_table_of_contents():
+    contents = "Table of Contents\n" + "\n".join(f"Item {number}.\t{title}\t{at}" for at, (number, title) in enumerate(ITEMS, 3))
+    text = f"Cover page\n{contents}\n{ten_k(ITEMS)}"
+    found = sections_of(text, "10-K")
+    assert [one.number for one in found] == ["", "1", "1A", "2", "7", "8"]
+    assert text[found[1].start:].startswith("Item 1. Business\nThe registrant")
+    assert "Item 8.\tStatements\t7" in text[:found[1].start]
+
+
+def test_short_items_are_not_taken_from_the_table_of_contents():
+    contents = "\n".join(f"Item {number}.\t{title} of the Registrant\t{at}" for at, (number, title) in enumerate(ITEMS, 3))
+    text = f"{contents}\n" + "\n".join(f"Item {number}. {title}\nNone." for number, title in ITEMS)
+    found = sections_of(text, "10-K")
+    assert all(text[one.start:one.end].rstrip().endswith("None.") for one in found if one.number)
+
+
+def test_cross_references_cut_nothing():
+    text = ten_k(ITEMS, BODY + "\nItem 1A of this report says more.\nItem 7, above, too.\nItem 2 and Item 8 below.\n")
+    assert numbers(text, "10-K") == [number for number, _ in ITEMS]
+
+
+def test_the_parts_of_a_10_q_number_their_items_anew():
+    text = (f"PART I\nItem 1. Financial Statements\n{BODY}\nItem 2. Management's Discussion\n{BODY}\n"
+            f"PART II\nItem 1. Legal Proceedings\n{BODY}\nItem 6. Exhibits\n{BODY}\nSIGNATURES\nSigned.")
+    assert titles(text, "10-Q") == ["Part I, Item 1. Financial Statements", "Part I, Item 2. Management's Discussion",
+                                    "Part II, Item 1. Legal Proceedings", "Part II, Item 6. Exhibits", "Signatures"]
+
+
+def test_items_of_an_8_k_in_any_order():
+    text = f"Item 5.02 Departure\n{BODY}\nItem 2.02 Results\n{BODY}\nItem 9.01 Exhibits\n{BODY}"
+    assert numbers(text, "8-K") == ["5.02", "2.02", "9.01"]
+
+
+def test_a_title_on_the_next_line():
+    assert titles(f"Item 13\nOther Expenses\n{BODY}\nItem 14\nIndemnification\n{BODY}") == [
+        "Item 13. Other Expenses", "Item 14. Indemnification"]
+
+
+def test_incorporated_by_reference_is_flagged():
+    text = (f"Item 1. Business\n{BODY}\nItem 7. Discussion\nThis is incorporated herein by reference to the 2024 Annual "
+            f"Report to Shareholders.\nItem 8. Statements\n{BODY}")
+    assert [one.flags for one in sections_of(text, "10-K")] == [(), ("incorporated_by_reference",), ()]
+
+
+def test_a_section_that_dwarfs_the_rest_is_cut():
+    found = sections_of(f"Item 1. Business\n{BODY * 9}\nItem 2. Properties\nNone.")
+    assert [one.number for one in found] == ["1", "1", "2"]
+    assert "continued" in found[1].flags
+
+
+def test_statements_behind_the_signatures_are_a_section():
+    text = f"{ten_k(ITEMS)}\nSIGNATURES\nSigned.\nIndex to Financial Statements\n{BODY}"
+    assert titles(text)[-2:] == ["Signatures", "Index to financial statements"]
+
+
+def test_capital_headings_where_there_are_no_items():
+    text = "".join(f"PROPOSAL NUMBER {word}\n{BODY * 2}\n" for word in ("ONE", "TWO", "THREE"))
+    assert titles(text) == ["PROPOSAL NUMBER ONE", "PROPOSAL NUMBER TWO", "PROPOSAL NUMBER THREE"]
+
+
+def page(number: int, head: str = "") -> list[str]:
+    return [*([head] if head else []), *(f"Line {number}.{at} of prose." for at in range(20)), str(number), BREAK]
+
+
+def test_page_numbers_and_running_heads_go():
+    lines = [line for number in range(1, 9) for line in page(number, "Acme Corp | Form 10-K")]
+    kept = without_furniture(lines)
+    assert kept[0] == "Acme Corp | Form 10-K"  # the first is the cover's
+    assert kept[1:] == [line for number in range(1, 9) for line in page(number)[:20]]
+
+
+def test_numbers_that_count_up_go_without_page_borders():
+    lines = [line for number in range(1, 9) for line in page(number)[:-1]]
+    assert not any(line.isdigit() for line in without_furniture(lines))
+
+
+def test_data_stays():
+    rows = ["Total\t5", "5\t6", "2023", "12", "Not applicable."]
+    lines = ["Prose."] * 10 + rows + ["Prose."] * 10
+    assert without_furniture(lines) == lines
+    list_items = ["1", "First", "2", "Second", "3", "Third"]
+    assert without_furniture(list_items) == list_items
+
+
+def test_only_the_first_table_of_contents_stays():
+    lines = [line for number in range(1, 6) for line in ["Table of Contents", *page(number)]]
+    assert without_furniture(lines).count("Table of Contents") == 1
+
+
+def test_sentences_beside_page_borders_stay():
+    note = "The accompanying notes are an integral part of these statements."
+    lines = [line for number in range(1, 9) for line in [note, *page(number)]]
+    assert without_furniture(lines).count(note) == 8
+
+
+def test_ownership_forms_put_a_transaction_on_a_line():
+    source = """<?xml version="1.0"?><ownershipDocument><documentType>4</documentType><periodOfReport>2025-02-12</periodOfReport>
+    <issuer><issuerCik>0000007536</issuerCik><issuerName>ARROW ELECTRONICS, INC.</issuerName></issuer>
+    <nonDerivativeTable><nonDerivativeTransaction><securityTitle><value>Common Stock</value></securityTitle>
+    <transactionShares><value>2193</value></transactionShares></nonDerivativeTransaction></nonDerivativeTable></ownershipDocument>"""
+    parsed = parse(source.encode(), "form4.xml")
+    assert "Security Title Common Stock\tTransaction Shares 2193" in parsed.documents[0].text
+    known = parsed.provenance
+    assert (known.form, known.cik, known.company, known.period) == ("4", "7536", "ARROW ELECTRONICS, INC.", "2025-02-12")
+
+
+SUBMISSION = b"""<SEC-DOCUMENT>0000000001-24-000001.txt : 20240102
+<SEC-HEADER>0000000001-24-000001.hdr.sgml : 20240102
+ACCESSION NUMBER:\t\t0000000001-24-000001
+CONFORMED SUBMISSION TYPE:\t4
+FILED AS OF DATE:\t\t20240102
+
+REPORTING-OWNER:
+\tOWNER DATA:
+\t\tCOMPANY CONFORMED NAME:\t\t\tDoe Jane
+\t\tCENTRAL INDEX KEY:\t\t\t0000000009
+
+ISSUER:
+\tCOMPANY DATA:
+\t\tCOMPANY CONFORMED NAME:\t\t\tACME CORP
+\t\tCENTRAL INDEX KEY:\t\t\t0000000007
+</SEC-HEADER>
+<DOCUMENT>
+<TYPE>4
+<SEQUENCE>1
+<FILENAME>a.txt
+<TEXT>
+Some words here.
+</TEXT>
+</DOCUMENT>
+</SEC-DOCUMENT>
+"""
+
+
+def test_a_filing_is_about_its_issuer_not_about_the_owner_who_reports():
+    known = parse(SUBMISSION, "a.txt").provenance
+    assert (known.company, known.cik, known.filed) == ("ACME CORP", "7", "2024-01-02")
+
+
+def test_source_offsets_point_at_the_text():
+    document = parse(SUBMISSION, "a.txt").documents[0]
+    assert SUBMISSION[document.source_start:document.source_end].strip() == b"Some words here."
+
+
+def test_json_round_trip():
+    parsed = parse(SUBMISSION, "a.txt")
+    text = json.dumps(parsed.to_json(), ensure_ascii=False)
+    assert Parsed.from_json(text) == parsed == Parsed.from_json(parsed.to_json())
+    assert {"documents", "provenance", "set_aside"} == json.loads(text).keys()
+
+
+def test_a_large_document_is_set_aside_by_itself(monkeypatch):
+    monkeypatch.setattr("toolsmith.documents.filing.MAX_DOCUMENT", 1000)
+    large = SUBMISSION.replace(b"</SEC-DOCUMENT>", b"<DOCUMENT>\n<TYPE>EX-1\n<TEXT>\n" + b"word " * 300 + b"</TEXT>\n</DOCUMENT>\n")
+    parsed = parse(large, "a.txt")
+    assert [bool(one.text) for one in parsed.documents] == [True, False]
+    assert [one.reason for one in parsed.set_aside] == ["too_large"]

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 from local.states.errors import Cancelled
@@ -80,37 +79,3 @@ def sleep_until(clock: Clock, until: float, cancel: Cancel) -> None:
     finally:
         cancel.detach(event)
     cancel.check()
-
-
-class Attempt:
-    """A call on a thread of its own, so that whoever waits for it can give up on time."""
-
-    def __init__(self, call: Callable[[], Any]):
-        self.done = threading.Event()
-        self._value: Any = None
-        self._error: BaseException | None = None
-        self._call = call
-        self.finished = False
-        threading.Thread(target=self._run, daemon=True, name="states-call").start()
-
-    def _run(self) -> None:
-        try:
-            self._value = self._call()
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
-            self._error = error
-        self.finished = True
-        self.done.set()
-
-    def result(self, clock: Clock, until: float | None, cancel: Cancel) -> Any:
-        """The call's value or its exception; TimeoutError at `until`, Cancelled if told to stop."""
-        cancel.attach(self.done)
-        try:
-            clock.wait(self.done, until)
-        finally:
-            cancel.detach(self.done)
-        if not self.finished:
-            cancel.check()
-            raise TimeoutError
-        if self._error:
-            raise self._error
-        return self._value

@@ -148,9 +148,11 @@ class Engine:
 
     def stop_execution(self, executionArn: str, error: str | None = None, cause: str | None = None) -> dict:
         """ABORTED; an execution that ended before stays as it is."""
-        self._row(executionArn)
+        row = self._row(executionArn)
         with self._lock:
             run = self._runs.get(executionArn)
+        if not run and row["status"] == "RUNNING":
+            run = self._run(row)
         if run:
             run.stop("ABORTED", error, cause)
         return {"stopDate": self._row(executionArn).get("stopped", self.clock.now())}

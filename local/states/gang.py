@@ -1,9 +1,47 @@
-"""Many jobs, few threads: what Parallel and both kinds of Map run their parts with."""
+"""Many jobs, few threads: what Parallel and both kinds of Map run their parts with, and calls of services."""
 
+import functools
+import logging
+import queue
 import threading
 from collections.abc import Callable, Iterable
+from typing import Any
 
-from local.states.clock import Cancel
+from local.states.clock import Cancel, Clock
+
+logger = logging.getLogger("local.states")
+IDLE = 64  # threads kept for the next job; starting one costs more than most steps
+
+
+class Threads:
+    """Daemon threads that are used again. A job nobody waits for any more holds up neither the others nor the exit."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[queue.SimpleQueue] = []
+
+    def run(self, job: Callable[[], None]) -> None:
+        """Run the job at once on an idle thread, or on a new one."""
+        with self._lock:
+            inbox = self._idle.pop() if self._idle else None
+        if inbox is None:
+            inbox = queue.SimpleQueue()
+            threading.Thread(target=self._work, args=(inbox,), daemon=True, name="states-job").start()
+        inbox.put(job)
+
+    def _work(self, inbox: queue.SimpleQueue) -> None:
+        while True:
+            try:
+                inbox.get()()
+            except Exception:
+                logger.exception("a job of a state machine broke")
+            with self._lock:
+                if len(self._idle) >= IDLE:
+                    return
+                self._idle.append(inbox)
+
+
+THREADS = Threads()
 
 
 class Gang:
@@ -24,7 +62,7 @@ class Gang:
             for job in jobs:
                 if not self._enter():
                     break
-                threading.Thread(target=self._work, args=(job,), daemon=True, name="states-item").start()
+                THREADS.run(functools.partial(self._work, job))
             with self._changed:
                 self._changed.wait_for(lambda: self._active == 0)
         finally:
@@ -65,3 +103,37 @@ class _Bell:
     def set(self) -> None:
         with self._condition:
             self._condition.notify_all()
+
+
+class Attempt:
+    """A call on a thread of its own, so that whoever waits for it can give up on time."""
+
+    def __init__(self, call: Callable[[], Any]):
+        self.done = threading.Event()
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._call = call
+        self.finished = False
+        THREADS.run(self._run)
+
+    def _run(self) -> None:
+        try:
+            self._value = self._call()
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+            self._error = error
+        self.finished = True
+        self.done.set()
+
+    def result(self, clock: Clock, until: float | None, cancel: Cancel) -> Any:
+        """The call's value or its exception; TimeoutError at `until`, Cancelled if told to stop."""
+        cancel.attach(self.done)
+        try:
+            clock.wait(self.done, until)
+        finally:
+            cancel.detach(self.done)
+        if not self.finished:
+            cancel.check()
+            raise TimeoutError
+        if self._error:
+            raise self._error
+        return self._value

@@ -18,7 +18,7 @@ from local.states.errors import DATA_LIMIT, NO_CHOICE, QUERY, RUNTIME, StateErro
 from local.states.journal import Journal, dumps
 
 LIMIT = 256 * 1024
-MISSING = object()
+HISTORY = 25000
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,10 @@ class Flow:
     def execute(self, value: Any) -> Any:
         """Run to the end and return the output; StateError if a state fails, Cancelled if told to stop."""
         self.body = self.services.journal.flow(self.execution["arn"], self.path) or self._fresh(value)
-        if self.body["status"] == "SUCCEEDED":
-            return self.body["output"]
         if self.body["status"] == "FAILED":
             raise StateError(self.body.get("error"), self.body.get("cause"))
+        if self.body["status"] == "SUCCEEDED":
+            return self.body["output"]
         try:
             while self.body["status"] == "RUNNING":
                 self._visit(self.program.states[self.body["state"]])
@@ -89,6 +89,8 @@ class Flow:
             self.save()
 
     def _visit(self, state: State) -> None:
+        if self.body["event"] >= HISTORY - 10:
+            raise StateError(RUNTIME, f"The execution reached the maximum number of history events ({HISTORY}).")
         if "entered" not in self.scratch:
             self.scratch["entered"] = self.services.clock.now()
             self.emit(f"{state.type}StateEntered", name=state.name, **history.text("input", self.input))

@@ -104,11 +104,11 @@ def _iteration(brood: Brood, number: int, item: dict) -> Callable[[], None]:
     child = brood.child(number, item=value)
 
     def job() -> None:
-        fresh = child.services.journal.flow(child.execution["arn"], child.path) is None
-        if fresh:
+        before = (child.services.journal.flow(child.execution["arn"], child.path) or {}).get("status")
+        if before is None:
             child.emit("MapIterationStarted", **name)
         brood.work(number, child, item["input"])
-        if child.body.get("status") in ("SUCCEEDED", "FAILED"):
+        if child.body.get("status") in ("SUCCEEDED", "FAILED") and child.body["status"] != before:
             with child.services.journal.transaction():
                 child.emit(f"MapIteration{child.body['status'].capitalize()}", **name)
                 child.write()

@@ -10,8 +10,9 @@ from typing import Any
 
 from local.states import history, integrations, resources
 from local.states.asl import State
-from local.states.clock import Attempt, sleep_until
+from local.states.clock import sleep_until
 from local.states.errors import HEARTBEAT_TIMEOUT, TIMEOUT, Cancelled, StateError
+from local.states.gang import Attempt
 from local.states.interpreter import Flow, Outcome
 from local.states.resources import CALL, TOKEN, Resource
 

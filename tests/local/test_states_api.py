@@ -155,6 +155,31 @@ def test_an_execution_that_takes_too_long_times_out():
     assert bench.types(found["executionArn"])[-1] == "ExecutionTimedOut"
 
 
+def test_a_loop_can_be_stopped():
+    bench = Bench()
+    arn = bench.start({"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}})
+    wait_for(lambda: len(bench.events(arn)) > 20)
+    bench.engine.stop_execution(arn)
+    assert bench.ended(arn)["status"] == "ABORTED"
+    assert bench.types(arn)[-1] == "ExecutionAborted"
+
+
+def test_a_history_has_at_most_25000_events(monkeypatch):
+    monkeypatch.setattr("local.states.interpreter.HISTORY", 100)
+    found = Bench().run({"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}})
+    assert found["error"] == "States.Runtime" and "history events" in found["cause"]
+
+
+def test_an_execution_nobody_resumed_can_be_stopped(tmp_path):
+    first = Bench(folder=tmp_path, scale=1.0)
+    arn = first.start({"W": end("Wait", Seconds=30)})
+    first.engine.close()
+    second = Bench(folder=tmp_path)
+    second.engine.stop_execution(arn)
+    assert second.engine.describe_execution(arn)["status"] == "ABORTED"
+    assert second.engine.resume() == []
+
+
 def test_every_change_of_status_is_told():
     bench = Bench()
     good, bad = bench.run(PASS, {"a": 1}), bench.run({"F": end("Fail", Error="E", Cause="C")})

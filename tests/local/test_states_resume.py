@@ -165,10 +165,15 @@ def test_a_training_job_whose_creation_was_not_noted_is_taken_up_too(tmp_path):
 @pytest.mark.parametrize("name", ["a distributed map", "an inline map"])
 def test_finished_items_are_not_run_again(name, tmp_path):
     bench, world, arn = resumed(name, tmp_path)
-    assert finish(bench, world, arn)["output"] == list(range(10))
+    (world.folder / "open").touch()
+    assert bench.ended(arn)["output"] == list(range(10))
+    types = bench.types(arn)
+    bench.engine.close()
     counts = {n: world.lines().count(f"called {n}") for n in range(10)}
     assert all(counts[n] == 1 for n in range(5)), counts
     assert all(counts[n] == 2 for n in range(5, 10)), counts
+    if name == "an inline map":
+        assert types.count("MapIterationStarted") == types.count("MapIterationSucceeded") == 10
 
 
 def test_a_wait_keeps_its_moment(tmp_path):

@@ -90,7 +90,7 @@ def _is_prose(text: str) -> bool:
     digits = sum(char.isdigit() for char in text)
     words = text.split()
     plain = sum(word.lower().strip(",;.") in STOP for word in words)
-    return len(letters) > 0.62 * len(text) and upper < 0.3 * len(letters) and digits < 0.12 * len(text) and plain >= 3
+    return len(letters) > 0.62 * len(text) and upper < 0.3 * len(letters) and digits < 0.12 * len(text) and plain >= 2
 
 
 @lru_cache(maxsize=2048)

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from toolsmith.errors import RecipeInvalid
@@ -87,14 +87,9 @@ class Canon:
             raise RecipeInvalid(f"authorities.json: {', '.join(sorted(missing))} is missing")
         return cls(tables)
 
-    def find(self, text: str, title: str = "") -> list[Citation]:
+    def find(self, text: str, title: str = "") -> tuple[Citation, ...]:
         """Every citation in `text`, in order, none inside another. `title`: CFR title that a bare § means."""
-        found = sorted(self._all(text, title), key=lambda c: (c.start, -c.end))
-        kept: list[Citation] = []
-        for citation in found:
-            if not kept or citation.start >= kept[-1].end:
-                kept.append(citation)
-        return kept
+        return _find(text, title)
 
     def read(self, text: str) -> Citation | None:
         """The one citation that `text` as a whole is, or None."""
@@ -145,11 +140,21 @@ class Canon:
     def _bases(self) -> frozenset[str]:
         return frozenset(map(base, self.known))
 
-    def _all(self, text: str, title: str) -> Iterator[Citation]:
-        for kind, pattern in PATTERNS.items():
-            for match in pattern.finditer(text):
-                if named := _canonical(kind, match, title):
-                    yield Citation(match.start(), match.end(), match.group(), *named)
+
+@lru_cache(maxsize=4096)
+def _find(text: str, title: str) -> tuple[Citation, ...]:
+    kept: list[Citation] = []
+    for citation in sorted(_all(text, title), key=lambda c: (c.start, -c.end)):
+        if not kept or citation.start >= kept[-1].end:
+            kept.append(citation)
+    return tuple(kept)
+
+
+def _all(text: str, title: str) -> Iterator[Citation]:
+    for kind, pattern in PATTERNS.items():
+        for match in pattern.finditer(text):
+            if named := _canonical(kind, match, title):
+                yield Citation(match.start(), match.end(), match.group(), *named)
 
 
 def base(canonical: str) -> str:

@@ -34,7 +34,8 @@ class CaseName:
     text: str
 
 
-def find_cases(text: str) -> list[CaseName]:
+@lru_cache(maxsize=4096)
+def find_cases(text: str) -> tuple[CaseName, ...]:
     """Every "X v. Y" and "In re X" in `text`, in order."""
     found = [case for match in VERSUS.finditer(text) if (case := _versus(text, match))]
     taken = [(case.start, case.end) for case in found]
@@ -42,7 +43,7 @@ def find_cases(text: str) -> list[CaseName]:
         end = match.start() + len(_trim_end(match.group()))
         if not any(start < end and match.start() < stop for start, stop in taken):
             found.append(CaseName(match.start(), end, text[match.start() : end]))
-    return sorted(found, key=lambda case: case.start)
+    return tuple(sorted(found, key=lambda case: case.start))
 
 
 def read_case(text: str) -> str | None:

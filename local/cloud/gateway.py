@@ -85,8 +85,8 @@ def _check_passed_roles(service, action: str, params: dict, headers: dict, query
             )
 
 
-def front(app: Callable, note: Callable[[str, str, str], None]) -> Callable:
-    """The application as callers meet it; note(method, authorization, target) follows each request.
+def front(app: Callable, note: Callable[[str, str, str, str], None]) -> Callable:
+    """The application as callers meet it; note(method, path, authorization, target) follows each request.
 
     The loopback counts as an encrypted channel: policies that demand TLS (aws:SecureTransport) hold.
     """
@@ -98,7 +98,7 @@ def front(app: Callable, note: Callable[[str, str, str], None]) -> Callable:
         scope = {**scope, "headers": [*scope["headers"], (b"x-forwarded-proto", b"https")]}
         await app(scope, receive, send)
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        note(scope["method"], headers.get(b"authorization", ""), headers.get(b"x-amz-target", ""))
+        note(scope["method"], scope["path"], headers.get(b"authorization", ""), headers.get(b"x-amz-target", ""))
 
     return fronted
 

@@ -36,7 +36,7 @@ class Server:
         from local.cloud.states import StateMachines
 
         self.settings = settings
-        self.saver = Saver()
+        self.saver = Saver(settings.data / "state")
         self.identities = Identities(settings.endpoint)
         self.lambdas = Lambdas(settings, self.identities)
         self.sagemaker = SageMaker(settings, self.identities)
@@ -44,6 +44,7 @@ class Server:
         self.bedrock = Bedrock(settings, self.identities, self.models)
         self.states = StateMachines(settings, self.identities)
 
+        emulator.save_at_stop_with(self.saver.save_all)
         emulator.run_functions_with(self.lambdas.execute, write_log)
         emulator.authorize_with(
             permissions.action_of, permissions.resource_finder(self.bedrock.arn_of), permissions.denial_of

@@ -1,8 +1,10 @@
 """What survives: a clean stop, and a kill in the middle of work."""
 
+import io
 import os
 import signal
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -160,3 +162,21 @@ def test_a_taken_port_is_told(cloud, tmp_path):
     second = Cloud(tmp_path / "other", cloud.settings.port)
     with pytest.raises(CloudError, match=f"port {cloud.settings.port} is taken"):
         second.start()
+
+
+def test_functions_and_their_code_survive_a_kill(cloud):
+    role = make_role(cloud, "worker", "lambda.amazonaws.com")
+    functions = client(cloud, "lambda")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("app.py", "def handler(event, context): return event['n'] + 1")
+    functions.create_function(
+        FunctionName="adder", Runtime="python3.11", Role=role, Handler="app.handler", Timeout=30,
+        Code={"ZipFile": buffer.getvalue()},
+    )  # fmt: skip
+    for _ in range(2):
+        time.sleep(GRACE)
+        assert functions.invoke(FunctionName="adder", Payload='{"n": 1}')["Payload"].read() == b"2"
+        cloud.kill()
+        cloud.start()
+    assert functions.invoke(FunctionName="adder", Payload='{"n": 4}')["Payload"].read() == b"5"

@@ -1,5 +1,6 @@
 """LoRA adapters, their optimizer and its schedule, and checkpoints as plain model directories."""
 
+import copy
 from pathlib import Path
 
 import torch
@@ -68,6 +69,4 @@ def merged(model: Trainable) -> PreTrainedModel:
     """A copy of the model with the adapter added into its weights."""
     if not isinstance(model, PeftModel):
         return model
-    import copy
-
     return copy.deepcopy(model).merge_and_unload()

@@ -166,6 +166,7 @@ def _system(r: Random, w: Words, tools: list[Tool], found: list[Category]) -> st
 
 # ---- a question and its plan -----------------------------------------------------------------------------------
 
+AUXILIARIES = ("does", "did", "can", "will", "is", "has", "how does", "why does")
 OPENERS = ("", "", "", "", "Hello. ", "Please: ", "Quick question. ", "For my boss: ", "One more thing: ", "Hi, ")
 CLOSERS = ("", "", "", "", "", " Thank you.", " No rush.", " Keep it short.", " Need it today.")
 JOINERS = (" and ", " and then ", ", and ", "; ", ", ", ", then ", ". Also, ", " and also ", ". Then ")
@@ -230,7 +231,7 @@ def _clause(r: Random, w: Words, idea: tuple[str, ...], mine: list[str]) -> str:
         f"{verb} {first}{rest}",
         f"what is the {noun} {r.choice(PREPOSITIONS)} {first}{rest}",
         f"what does {first} {verb}{rest}",
-        f"{r.choice(('does', 'did', 'can', 'will', 'is', 'has', 'how does', 'why does'))} {first} {verb} {something}{rest}",
+        f"{r.choice(AUXILIARIES)} {first} {verb} {something}{rest}",
         f"I need the {noun} {r.choice(PREPOSITIONS)} {first}{rest}",
         f"{r.choice(PREPOSITIONS)} {first}, {verb} {something}{rest}",
         f"{verb} the {something} {r.choice(PREPOSITIONS)} {first}{rest}",

@@ -75,7 +75,7 @@ def grade(samples: Event, grader: Grader, size: int) -> list[float]:
 
 def advantages(rewards: Tensor, best: int, worst: int, negative: float) -> Tensor:
     """Advantages (prompts, rollouts) of the kept answers, 0 for the others; `negative` scales those below the mean."""
-    order = rewards.argsort(1, descending=True, stable=True)
+    order = rewards.argsort(dim=1, descending=True, stable=True)
     kept = order[:, :best] if not worst else torch.cat([order[:, :best], order[:, -worst:]], 1)
     chosen = rewards.gather(1, kept)
     centred = chosen - chosen.mean(1, keepdim=True)

@@ -121,24 +121,27 @@ class Sampler:
         self.kept, self.kept_keys = prompts[0][:shared], []
         if shared:
             states = self.table[torch.tensor([self.kept])]
-            where = torch.arange(shared)[None]
+            turn = self.turn(torch.arange(shared)[None])
             mask = torch.ones(shared, shared).tril().bool()
             for layer in self.layers:
-                q, k, v = self.project(layer, states, where)
+                q, k, v = self.project(layer, states, turn)
                 self.kept_keys.append((k, v))
                 mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
                 states = self.close(layer, states, mixed)
         return shared
 
-    def project(self, layer: Layer, states: Tensor, where: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def turn(self, where: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosine and sine of the rotary embedding at positions `where` (batch, tokens)."""
+        angle = where[..., None].float() * self.frequency
+        angle = torch.cat((angle, angle), -1)[:, None]
+        return angle.cos(), angle.sin()
+
+    def project(self, layer: Layer, states: Tensor, turn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries, rotated keys and values, each (batch, heads, tokens, size)."""
         batch, tokens, _ = states.shape
         joined = F.linear(self.norm(states, layer.first_norm), layer.qkv, layer.qkv_bias)
         q, k, v = joined.view(batch, tokens, 3, self.heads, self.size).permute(2, 0, 3, 1, 4)
-        angle = where[..., None].float() * self.frequency
-        angle = torch.cat((angle, angle), -1)[:, None]
-        cosine, sine = angle.cos(), angle.sin()
-        return _rotate(q, cosine, sine), _rotate(k, cosine, sine), v
+        return _rotate(q, *turn), _rotate(k, *turn), v
 
     def close(self, layer: Layer, states: Tensor, mixed: Tensor) -> Tensor:
         """Output projection and the inner network, with their residuals; `mixed` is (batch, heads, tokens, size)."""
@@ -177,9 +180,9 @@ class _Run:
         where = (torch.arange(width)[None] - self.pads[:, None]).clamp(min=0) + self.shared
         real = torch.arange(width)[None] >= self.pads[:, None]
         mask = torch.ones(width, width).tril().bool()[None] & real[:, None] | torch.eye(width).bool()
-        states = self.s.table[ids]
+        states, turn = self.s.table[ids], self.s.turn(where)
         for at, layer in enumerate(self.s.layers):
-            q, k, v = self.s.project(layer, states, where)
+            q, k, v = self.s.project(layer, states, turn)
             space = torch.zeros(rows, self.s.heads, width + self.most, self.s.size)
             self.keys.append(space)
             self.values.append(space.clone())
@@ -236,9 +239,9 @@ class _Run:
         column = self.width + step
         where = (column - self.pads)[:, None] + self.shared
         mask = (torch.arange(column + 1)[None] >= self.pads[:, None])[:, None, None]
-        states = self.s.table[token][:, None]
+        states, turn = self.s.table[token][:, None], self.s.turn(where)
         for at, layer in enumerate(self.s.layers):
-            q, k, v = self.s.project(layer, states, where)
+            q, k, v = self.s.project(layer, states, turn)
             self.keys[at][:, :, column : column + 1], self.values[at][:, :, column : column + 1] = k, v
             states = self.s.close(layer, states, self._attend(at, q, column + 1, mask))
         return self.s.logits(states[:, -1])

@@ -153,6 +153,10 @@ def _paragraphs(r: Random) -> str:
     return "".join(parts[: r.choice((0, 0, 1, 1, 2, 3))])
 
 
+def _dotted(w: Words, count: int) -> str:
+    return ".".join(w.letters(1) for _ in range(count))
+
+
 def code(w: Words) -> str:
     """A reference by numbers: `12 QEX 230.501(a)`, `Norm 10b-5`, `KX-4.2`."""
     r = w.rng
@@ -162,7 +166,7 @@ def code(w: Words) -> str:
         f"{r.randint(1, 99)} {w.letters()} {number}.{r.randint(1, 30)}{letter}-{r.randint(1, 40)}{_paragraphs(r)}",
         f"{w.name()} {number}{_paragraphs(r)}",
         f"{w.name()} {r.randint(1, 40)}{letter}-{r.randint(1, 40)}{_paragraphs(r)}",
-        f"{r.randint(1, 99)} {'.'.join(w.letters(1) for _ in range(r.randint(2, 3)))}. {r.randint(1, 99)}{letter}{_paragraphs(r)}",
+        f"{r.randint(1, 99)} {_dotted(w, r.randint(2, 3))}. {r.randint(1, 99)}{letter}{_paragraphs(r)}",
         f"{w.name()} {w.letters(1)}-{w.letters(1)} {w.name()} {number}",
         f"{w.letters()}-{r.randint(1, 99)}.{r.randint(1, 99)}",
         f"part {number} of {w.name()} {w.letters(1)}",
@@ -188,7 +192,7 @@ def title(w: Words) -> str:
         )
     )
     if r.random() < 0.2:
-        text += f", {r.randint(1, 999)} {'.'.join(w.letters(1) for _ in range(2))}.{r.choice(('', '2d', '3d'))} {r.randint(1, 999)}"
+        text += f", {r.randint(1, 999)} {_dotted(w, 2)}.{r.choice(('', '2d', '3d'))} {r.randint(1, 999)}"
     if r.random() < 0.12:
         text += f" ({r.randint(1930, 2030)})"
     return text

@@ -1,0 +1,275 @@
+"""The training container's contract: channels in, metrics, checkpoints, results or a reason out."""
+
+import io
+import json
+import math
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from local.student import base, job, rft, serve, settings
+from toolsmith import catalog, recipes
+from toolsmith.customization import outputs
+from toolsmith.grading import grade_samples
+
+ROOT = Path(__file__).resolve().parents[2]
+LAWS = ["17 CFR 230.501(a)", "17 CFR 240.10b-5", "17 CFR 229.303", "Rule 144(e)", "17 CFR 230.506(b)", "Rule 13d-1"]
+ARN = "arn:aws:lambda:us-east-1:000000000000:function:SageMaker-reward"
+
+
+def plan(law):
+    calls = [{"name": "statute_retrieval", "arguments": {"regulation": law}}]
+    return {"category": "regulatory_definition", "calls": calls}
+
+
+def compact(value):
+    return json.dumps(value, separators=(",", ":"))
+
+
+def write(file, rows):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def prepare(root, technique, rows, name, changes):
+    recipe_name = {"sft": "sft-lora", "rft": "rft-lora", "evaluate": "evaluate"}[technique]
+    tree = yaml.safe_load(recipes.path(f"local/{recipe_name}.yaml").read_text())
+    for dotted, value in changes.items():
+        *path, last = dotted.split(".")
+        block = tree
+        for part in path:
+            block = block[part]
+        block[last] = value
+    write(root / "input" / "data" / "train" / name, rows)
+    folder = root / "input" / "data" / "recipe"
+    folder.mkdir(parents=True)
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(tree))
+    return {"SM_BASE": str(root), "SM_TECHNIQUE": technique, "TRAINING_JOB_NAME": "job"}
+
+
+def system():
+    return catalog.student_system_prompt(catalog.load_catalog())
+
+
+def sft_rows():
+    return [
+        {
+            "schemaVersion": "bedrock-conversation-2024",
+            "system": [{"text": system()}],
+            "messages": [
+                {"role": "user", "content": [{"text": f"What does {law} say?"}]},
+                {"role": "assistant", "content": [{"text": compact(plan(law))}]},
+            ],
+        }
+        for law in LAWS
+    ]
+
+
+def rft_rows():
+    return [
+        {
+            "id": f"q{n}",
+            "messages": [
+                {"role": "system", "content": system()},
+                {"role": "user", "content": f"Tell me what {law} says."},
+            ],
+            "reference_answer": plan(law),
+            "note": n,
+        }
+        for n, law in enumerate(LAWS)
+    ]
+
+
+def gen_qa_rows():
+    return [
+        {"query": f"What does {law} say?", "response": compact(plan(law)), "system": system(), "metadata": f"m{n}"}
+        for n, law in enumerate(LAWS)
+    ]
+
+
+def archive(root):
+    """What the engine makes of output/data, read by the code that reads real jobs."""
+    buffer = io.BytesIO()
+    manifest = json.dumps({"checkpoint_s3_bucket": "s3://customer-escrow-1-smtj-x/job/step_1"}).encode()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        info = tarfile.TarInfo("manifest.json")
+        info.size = len(manifest)
+        tar.addfile(info, io.BytesIO(manifest))
+        for file in sorted((root / "output" / "data").rglob("*")):
+            if file.is_file():
+                tar.add(file, str(file.relative_to(root / "output" / "data")))
+    return outputs.read_output(buffer.getvalue())
+
+
+@pytest.fixture(scope="module")
+def sft_job(tmp_path_factory):
+    root = tmp_path_factory.mktemp("sft")
+    changes = {"training_config.max_steps": 12, "training_config.save_steps": 8, "training_config.max_rows": 5,
+               "training_config.global_batch_size": 4}  # fmt: skip
+    environment = prepare(root, "sft", sft_rows(), "train.jsonl", changes)
+    write(root / "input" / "data" / "validation" / "validation.jsonl", sft_rows()[:2])
+    assert job.run(environment) == 0
+    return root
+
+
+def test_sft_writes_metrics_and_checkpoints_that_load(sft_job):
+    metrics = archive(sft_job).metrics
+    assert [row["step_number"] for row in metrics] == list(range(1, 13))
+    assert set(metrics[0]) == {"step_number", "epoch_number", "training_loss"}
+    assert metrics[-1]["training_loss"] < 0.5 * metrics[0]["training_loss"]
+    assert metrics[-1]["epoch_number"] == pytest.approx(12 * 4 / 5)
+    assert sorted(p.name for p in (sft_job / "checkpoints").iterdir()) == ["step_12", "step_8"]
+    _, model = base.load(sft_job / "checkpoints" / "step_12")
+    _, start = base.load()
+    weights = zip(model.state_dict().values(), start.state_dict().values(), strict=True)
+    assert any(not a.equal(b) for a, b in weights)
+    assert (sft_job / "checkpoints" / "step_12" / "adapter" / "adapter_model.safetensors").is_file()
+
+
+def test_rft_starts_from_a_checkpoint_and_asks_the_reward_function_with_the_documented_event(sft_job, tmp_path):
+    events = []
+
+    def invoke(arn, event):
+        events.append((arn, json.loads(json.dumps(event))))
+        return grade_samples(event)
+
+    changes = {
+        "training_config.trainer.max_steps": 2, "training_config.trainer.save_steps": 2,
+        "training_config.global_batch_size": 3, "training_config.rollout.generator.max_new_tokens": 40,
+        "training_config.rollout.rewards.api_endpoint.lambda_arn": ARN,
+        "training_config.rollout.rewards.api_endpoint.lambda_batch_size": 10,
+    }  # fmt: skip
+    environment = prepare(tmp_path, "rft", rft_rows(), "train.jsonl", changes)
+    environment["SM_BASE_CHECKPOINT"] = str(sft_job / "checkpoints" / "step_12")
+    assert job.run(environment, invoke) == 0
+    assert [len(event) for _, event in events] == [10, 10, 4] * 2
+    assert {arn for arn, _ in events} == {ARN}
+    for _, event in events:
+        ids = [sample["id"] for sample in event]
+        assert len(set(ids)) == len(ids)
+        for sample in event:
+            assert [m["role"] for m in sample["messages"]] == ["system", "user", "assistant"]
+            assert sample["reference_answer"]["calls"] and "note" in sample
+    metrics = archive(tmp_path).metrics
+    assert list(metrics[0]) == list(job.RFT_COLUMNS)
+    assert all(math.isfinite(value) for row in metrics for value in row.values())
+    assert all(row["min_advantage"] <= row["mean_advantage"] <= row["max_advantage"] for row in metrics)
+    base.load(tmp_path / "checkpoints" / "step_2")
+
+
+def test_evaluation_writes_what_gen_qa_writes(sft_job, tmp_path):
+    environment = prepare(tmp_path, "evaluate", gen_qa_rows(), "gen_qa.jsonl", {"inference.max_new_tokens": 60})
+    environment["SM_BASE_CHECKPOINT"] = str(sft_job / "checkpoints" / "step_12")
+    assert job.run(environment) == 0
+    found = archive(tmp_path)
+    assert [row["metadata"] for row in found.answers] == [f"m{n}" for n in range(len(LAWS))]
+    texts = [outputs.inference_text(row["inference"]) for row in found.answers]
+    right = sum(text == row["gold"] for text, row in zip(texts, found.answers, strict=True)) / len(texts)
+    assert found.results["results"]["custom|gen_qa_gen_qa|0"]["exact_match"] == pytest.approx(right)
+    assert texts[0].startswith('{"category"')
+
+
+def test_evaluation_asks_the_metrics_function_only_when_the_recipe_names_it(sft_job, tmp_path):
+    asked = []
+
+    def invoke(arn, event):
+        asked.append(event)
+        return {"statusCode": 200, "body": [{"metric": "score", "value": len(asked)}]}
+
+    changes = {"inference.max_new_tokens": 4, "processor.lambda_arn": ARN, "processor.lambda_type": "custom_metrics"}
+    environment = prepare(tmp_path, "evaluate", gen_qa_rows(), "gen_qa.jsonl", changes)
+    assert job.run(environment, invoke) == 0
+    assert [event["process_type"] for event in asked] == ["postprocess"] * len(LAWS)
+    results = archive(tmp_path).results["results"]["custom|gen_qa_gen_qa|0"]
+    assert results["score"] == pytest.approx((1 + len(LAWS)) / 2)
+
+
+@pytest.mark.parametrize(
+    ("technique", "row", "changes", "reason"),
+    [
+        ("sft", {"messages": []}, {}, "ClientError: train.jsonl, line 1"),
+        ("rft", {"messages": [{"role": "user", "content": "x"}]}, {}, "lambda_arn is empty"),
+        ("evaluate", {"query": 1}, {}, "line 1: query or response"),
+        ("sft", sft_rows()[0], {"training_config.max_steps": "many"}, "training_config.max_steps"),
+        ("sft", sft_rows()[0], {"training_config.optim_config.lr": 1e30}, "TrainingDiverged"),
+    ],
+)
+def test_what_cannot_run_leaves_a_reason(tmp_path, technique, row, changes, reason):
+    name = "gen_qa.jsonl" if technique == "evaluate" else "train.jsonl"
+    environment = prepare(tmp_path, technique, [row], name, changes)
+    assert job.run(environment, lambda arn, event: grade_samples(event)) == 1
+    assert reason in (tmp_path / "output" / "failure").read_text()
+
+
+def test_a_reward_function_that_forgets_a_sample_stops_the_job():
+    sample = {"id": "a#0"}
+    with pytest.raises(Exception, match="a#0"):
+        rft.grade([sample], lambda event: [], 128)
+    with pytest.raises(Exception, match="finite"):
+        rft.grade([sample], lambda event: [{"id": "a#0", "aggregate_reward_score": float("nan")}], 128)
+
+
+def test_advantages_keep_the_best_and_worst_and_drop_flat_groups():
+    import torch
+
+    rewards = torch.tensor([[0.0, 1.0, 0.5, 0.25], [0.7, 0.7, 0.7, 0.7]])
+    worth = rft.advantages(rewards, best=1, worst=1, negative=0.5)
+    assert worth[0, 1] > 0 > worth[0, 0]
+    assert worth[0, 0].item() == pytest.approx(-worth[0, 1].item() / 2)
+    assert worth[0, 2] == worth[0, 3] == 0
+    assert not worth[1].any()
+
+
+def test_reinforcement_raises_the_reward():
+    """A reward for short answers: within a few steps the answers get shorter."""
+    tree = yaml.safe_load(recipes.path("local/rft-lora.yaml").read_text())
+    tree["training_config"]["global_batch_size"] = 3
+    tree["training_config"]["trainer"]["max_steps"] = 10
+    tree["training_config"]["rollout"]["generator"]["max_new_tokens"] = 24
+    tokenizer, model = base.load()
+    steps = []
+    asked = [job.records.Prompt(f"p{n}", "", f"Say {law}", "x") for n, law in enumerate(LAWS)]
+
+    def shorter(event):
+        return [{"id": s["id"], "aggregate_reward_score": -len(s["messages"][-1]["content"]) / 100} for s in event]
+
+    rft.train(model, tokenizer, asked, settings.rft(tree), shorter, steps.append)
+    first = sum(s.reward for s in steps[:2]) / 2
+    last = sum(s.reward for s in steps[-2:]) / 2
+    assert last > first + 0.05
+
+
+def test_the_server_answers_lines_and_names_bad_ones(sft_job):
+    model = sft_job / "checkpoints" / "step_12"
+    question = {
+        "id": "1",
+        "system": system(),
+        "messages": [{"role": "user", "text": "What does Rule 144(e) say?"}],
+        "max_tokens": 60,
+    }
+    out = io.StringIO()
+    serve.serve(
+        model, [json.dumps(question) + "\n", "{broken\n", json.dumps({"id": "2"}) + "\n", json.dumps(question)], out
+    )
+    first, broken, empty, again = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert first["text"].startswith('{"category"') and first["output_tokens"] > 5 and first["input_tokens"] > 100
+    assert "not JSON" in broken["error"]
+    assert empty["id"] == "2" and "unreadable" in empty["error"]
+    assert again == first
+
+
+def test_the_module_runs_as_the_container_does(tmp_path):
+    environment = prepare(
+        tmp_path, "sft", sft_rows(), "train.jsonl", {"training_config.max_steps": 1, "training_config.save_steps": 1}
+    )
+    path = os.pathsep.join((str(ROOT), str(ROOT / "layers" / "toolsmith")))
+    done = subprocess.run([sys.executable, "-m", "local.student"], cwd=tmp_path, capture_output=True, text=True,
+                          env={**os.environ, **environment, "PYTHONPATH": path}, timeout=300)  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "global_step=1 reduced_train_loss=" in done.stdout
+    assert "Training is complete" in done.stdout

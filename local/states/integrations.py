@@ -18,6 +18,8 @@ JOBS = {  # service -> describe method, key in request and reply, states that go
                "stop_execution"),
 }
 
+GENERAL = {"AccessDenied"}  # S3 models it for one rare operation only; elsewhere it comes as S3.S3Exception
+
 
 def call(client: Any, resource: Resource, arguments: Any, source: tuple[str, str]) -> Any:
     """Call the service and return the task's result as JSON.
@@ -98,7 +100,7 @@ def error_name(resource: Resource, error: botocore.exceptions.ClientError) -> st
     """Prefix.NameException for an error in the service's model, the service's general name for any other."""
     code = error.response.get("Error", {}).get("Code", "")
     for shape in resources.model(resource.boto).error_shapes:
-        if code in (shape.name, shape.error_code):
+        if code in (shape.name, shape.error_code) and code not in GENERAL:
             return f"{resource.prefix}.{shape.name.removesuffix('Exception')}Exception"
     return f"{resource.prefix}.{resource.general}"
 

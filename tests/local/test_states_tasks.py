@@ -99,7 +99,7 @@ def test_an_object_body_may_be_json():
 
 @pytest.mark.parametrize(("resource", "arguments", "method", "code", "name"), [
     ("aws-sdk:s3:getObject", {"Bucket": "b", "Key": "k"}, "s3.get_object", "NoSuchKey", "S3.NoSuchKeyException"),
-    ("aws-sdk:s3:getObject", {"Bucket": "b", "Key": "k"}, "s3.get_object", "SlowDown", "S3.S3Exception"),
+    ("aws-sdk:s3:getObject", {"Bucket": "b", "Key": "k"}, "s3.get_object", "AccessDenied", "S3.S3Exception"),
     ("aws-sdk:bedrock:getCustomModel", {"ModelIdentifier": "m"}, "bedrock.get_custom_model", "AccessDeniedException",
      "Bedrock.AccessDeniedException"),
     ("aws-sdk:ssm:putParameter", {"Name": "n", "Value": "v"}, "ssm.put_parameter", "ParameterAlreadyExists",
@@ -237,9 +237,9 @@ def test_a_token_can_fail_the_task():
 
 
 def test_a_heartbeat_keeps_the_task_alive_and_its_absence_ends_it():
-    bench, arn, token = waiting(HeartbeatSeconds=1)
-    for _ in range(3):
-        time.sleep(0.5)
+    bench, arn, token = waiting(HeartbeatSeconds=2)
+    for _ in range(2):
+        time.sleep(1.2)
         bench.engine.handle("SendTaskHeartbeat", {"taskToken": token})
     assert bench.engine.describe_execution(arn)["status"] == "RUNNING"
     assert bench.ended(arn)["error"] == "States.HeartbeatTimeout"

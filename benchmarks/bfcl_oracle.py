@@ -56,7 +56,7 @@ def _rows(path: Path) -> list[Any]:
 
 
 def load_checker(place: Path) -> Callable[..., bool | None]:
-    """BFCL's verdict as a function (entry, calls, dots_allowed) -> valid, or None where its checker raises."""
+    """BFCL's verdict as a function (entry, calls in its own form, dots_allowed) -> valid; None where it raises."""
     sys.path.insert(0, str(place))
     modes = {name: SimpleNamespace(underscore_to_dot=name == "underscores") for name in ("dots", "underscores")}
     converters = "bfcl_eval.eval_checker.ast_eval.type_convertor"
@@ -67,14 +67,18 @@ def load_checker(place: Path) -> Callable[..., bool | None]:
     language = importlib.import_module("bfcl_eval.constants.enums").Language.PYTHON
 
     def valid(entry: Entry, calls: list[dict[str, Any]], dots_allowed: bool = True) -> bool | None:
-        output = [{call["name"]: call["arguments"]} for call in calls]
         model = "dots" if dots_allowed else "underscores"
         try:
-            return checker.ast_checker(entry.tools, output, entry.truth, language, entry.category, model)["valid"]
+            return checker.ast_checker(entry.tools, calls, entry.truth, language, entry.category, model)["valid"]
         except (TypeError, AttributeError, KeyError, IndexError):
             return None
 
     return valid
+
+
+def own_form(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Calls as BFCL's checker takes them: {name: arguments}."""
+    return [{call["name"]: call["arguments"]} for call in calls]
 
 
 def _stub(name: str, **members: Any) -> None:

@@ -1,5 +1,7 @@
 """Our strict verdict against BFCL's own checker, on its own questions and mutated answers."""
 
+import json
+import keyword
 from collections import Counter
 
 import pytest
@@ -25,7 +27,7 @@ def verdicts(oracle):
         ours = Judge(entry.tools, entry.accept)
         for mutation, calls in bfcl_oracle.mutations(entry, seed=7):
             # A name with its dots as underscores is right for the providers that forbid dots: BFCL's own switch.
-            expected = valid(entry, calls, dots_allowed=mutation != "underscored")
+            expected = valid(entry, bfcl_oracle.own_form(calls), dots_allowed=mutation != "underscored")
             found.append((mutation, entry, calls, expected, ours.verdict(calls)))
     return found
 
@@ -62,3 +64,17 @@ def test_the_score_separates_right_from_wrong(verdicts):
 def test_one_call_equals_a_prepared_judge(verdicts):
     for _, entry, calls, _, ours in verdicts[::37]:
         assert judge(entry.tools, entry.accept, calls) == ours
+
+
+def test_calls_read_from_text_get_the_same_verdict(verdicts):
+    """JSON and Python call syntax lose nothing on the way (arrays for tuples in JSON apart)."""
+    for mutation, entry, calls, _, ours in verdicts[::5]:
+        if mutation != "tupled":
+            assert judge(entry.tools, entry.accept, json.dumps(calls)).valid is ours.valid
+        written = [
+            f"{call['name']}({', '.join(f'{key}={value!r}' for key, value in call['arguments'].items())})"
+            for call in calls
+        ]
+        if all(key.isidentifier() and not keyword.iskeyword(key) for call in calls for key in call["arguments"]):
+            judged = judge(entry.tools, entry.accept, f"[{', '.join(written)}]")
+            assert judged.valid is ours.valid, (written, judged, ours)

@@ -18,6 +18,7 @@ class Case(NamedTuple):
     rest: tuple[str, ...]
 
 
+@lru_cache(maxsize=65_536)
 def authority_similarity(given: str, accepted: str) -> float:
     """What a citation check is about: a law, an opinion by its reporter or its name, or else the words."""
     wanted = read_citations(accepted)
@@ -30,6 +31,7 @@ def authority_similarity(given: str, accepted: str) -> float:
     return similarity if found.rest == wanted.rest else similarity * settings().says_more
 
 
+@lru_cache(maxsize=65_536)
 def case_similarity(given: str, accepted: str) -> float:
     """An opinion: by its reporter where both have one, by both parties, or (a holding) by its words."""
     mine, theirs = read_case(given), read_case(accepted)
@@ -85,6 +87,7 @@ CLAUSE = re.compile(r"(?:\b(section|article|clause|item|paragraph|exhibit|schedu
 CLAUSE_NAMES = {"sec": "section", "sec.": "section", "art": "article", "art.": "article"}
 
 
+@lru_cache(maxsize=65_536)
 def clause_similarity(given: str, accepted: str) -> float:
     """A clause of a filing: by its number where it is only a number ("Section 5.2(a)"), else by its words; another
     number is never the same clause.

@@ -179,6 +179,7 @@ def citation_of(text: str) -> Citation | None:
     return reading.citations[0] if len(reading.citations) == 1 and not reading.rest else None
 
 
+@lru_cache(maxsize=65_536)
 def citation_similarity(given: str, accepted: str) -> float:
     """1.0 for the same law in any spelling; part of it for the same section or the same regulation; else 0."""
     wanted = citation_of(accepted)

@@ -12,8 +12,11 @@ def best_matching(given: Sequence[Any], expected: Sequence[Any], score: Callable
     As many pairs as possible are made; among equally good matchings the first in order is taken, so the result
     doesn't depend on anything but the calls.
     """
+    names = [call.name for call in expected]
+    if names == [call.name for call in given] and len(set(names)) == len(names):
+        return {i: i for i in range(len(names))}
     pairs: dict[int, int] = {}
-    for name in dict.fromkeys(call.name for call in expected):
+    for name in dict.fromkeys(names):
         rows = [i for i, call in enumerate(expected) if call.name == name]
         columns = [j for j, call in enumerate(given) if call.name == name]
         if len(rows) == 1 == len(columns):

@@ -59,11 +59,13 @@ def _may_be_absent(values: list[Any]) -> bool:
 
 def _best(kind: str, value: Any, values: list[Any], question: str | None) -> float:
     """The similarity to the accepted value that is nearest."""
-    best = 0.0
+    best = similarity = 0.0
     compare = KINDS.get(kind)
     for accepted in values:
-        if accepted is None:
-            similarity = 1.0 if value is None else 0.0
+        if accepted is None or value is None:
+            similarity = 1.0 if value is accepted else 0.0
+        elif value == accepted and type(value) is str:
+            return 1.0 if value else 0.0
         elif compare is not None and isinstance(value, str) and isinstance(accepted, str):
             similarity = compare(value, accepted) if accepted and value else 0.0
         else:

@@ -41,8 +41,8 @@ def read_reference(reference: Any) -> Reference | None:
         return None if expected is None else Reference(expected, category)
     if answer.reason != "ok":
         return None
-    calls = tuple(Expected(name, {key: [value] for key, value in given.items()}) for name, given in answer.calls)
-    return Reference(calls, answer.category)
+    calls = [Expected(name, {key: [value] for key, value in given.items()}) for name, given in answer.calls]
+    return Reference(tuple(calls), answer.category)
 
 
 def _category(reference: dict[str, Any]) -> str | None:

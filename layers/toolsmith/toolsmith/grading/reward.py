@@ -37,16 +37,15 @@ def reward(answer: Any, reference: Any, question: str | None = None) -> Reward:
     question: the user's text, when it is known: an argument that merely repeats it earns nothing.
     """
     try:
-        expected = read_reference(reference)
-        if expected is None:
-            return _nothing("invalid_reference")
-        return grade(parse_answer(answer), expected, question)
-    except (RecursionError, MemoryError, TypeError, ValueError, KeyError, AttributeError, IndexError):
+        return grade(parse_answer(answer), read_reference(reference), question)
+    except Exception:  # a fault of ours must cost one sample its reward, not a training job its life
         return _nothing("grader_error")
 
 
-def grade(answer: Answer, expected: Reference, question: str | None = None) -> Reward:
-    """Grade an answer that is already read."""
+def grade(answer: Answer, expected: Reference | None, question: str | None = None) -> Reward:
+    """Grade an answer that is already read against a reference that is (None: an unusable one)."""
+    if expected is None:
+        return _nothing("invalid_reference")
     if answer.reason != "ok":
         return _nothing(answer.reason)
     if len(answer.calls) > settings().max_calls:
@@ -81,40 +80,43 @@ def _grade_abstention(answer: Answer, expected: Reference) -> Reward:
 
 
 def _grade_calls(answer: Answer, expected: Reference, question: str | None) -> Reward:
-    table = settings()
-    compared: dict[tuple[int, int], Arguments] = {}
+    calls, wanted = answer.calls, expected.calls
 
     def compare(i: int, j: int) -> Arguments:
-        if (i, j) not in compared:
-            call, wanted = answer.calls[i], expected.calls[j]
-            compared[i, j] = compare_arguments(call.name, call.arguments, wanted.accepted, question)
-        return compared[i, j]
+        return compare_arguments(wanted[j].name, calls[i].arguments, wanted[j].accepted, question)
 
-    pairs = best_matching(answer.calls, expected.calls, lambda i, j: compare(i, j).score)
+    pairs = best_matching(calls, wanted, lambda i, j: compare(i, j).score)
     matched = [compare(i, j) for j, i in pairs.items()]
-    names, wanted = [call.name for call in answer.calls], [call.name for call in expected.calls]
-    parts = _structure(names, wanted, len(pairs))
-    parts["category"] = parts["recall"] if _same_category(answer, expected) else 0.0
-    parts["parameters"] = sum(arguments.score for arguments in matched) / len(wanted)
-    exact = names == wanted and parts["category"] == 1.0 and all(arguments.exact for arguments in matched)
-    exact = exact and all(i == j for j, i in pairs.items())
-    parts.update(parsed=1.0, exact=float(exact), trailing_text=float(answer.trailing))
-    score = 1.0 if exact else _partial(parts)
+    in_place = all([i == j for j, i in pairs.items()])
+    parts = _parts(answer, expected, matched, in_place)
+    score = 1.0 if parts["exact"] else _partial(parts)
     if answer.trailing:
-        score *= table.trailing_text
+        score *= settings().trailing_text
     return Reward(score, parts, _reason(answer, expected, parts, matched))
 
 
-def _structure(names: list[str], wanted: list[str], pairs: int) -> dict[str, float]:
-    parts = dict.fromkeys(PARTS, 0.0)
-    parts["tools"] = parts["recall"] = pairs / len(wanted)
-    parts["precision"] = pairs / len(names)
-    parts["f1"] = 2 * pairs / (len(names) + len(wanted))
-    parts["order"] = common_in_order(names, wanted) / len(wanted)
-    parts["sequence"] = float(names == wanted)
-    parts["extra_calls"] = float(len(names) - pairs)
-    parts["missing_calls"] = float(len(wanted) - pairs)
-    return parts
+def _parts(answer: Answer, expected: Reference, matched: list[Arguments], in_place: bool) -> dict[str, float]:
+    """Every component; `in_place`: each matched call stands where it is expected."""
+    names, wanted = [call.name for call in answer.calls], [call.name for call in expected.calls]
+    found, given, asked = len(matched), len(names), len(wanted)
+    recall, same_order = found / asked, names == wanted
+    category = recall if _same_category(answer, expected) else 0.0
+    exact = same_order and in_place and category == 1.0 and all([arguments.exact for arguments in matched])
+    return {
+        "parsed": 1.0,
+        "category": category,
+        "tools": recall,
+        "order": 1.0 if same_order else common_in_order(names, wanted) / asked,
+        "parameters": sum([arguments.score for arguments in matched]) / asked,
+        "exact": float(exact),
+        "extra_calls": float(given - found),
+        "missing_calls": float(asked - found),
+        "trailing_text": float(answer.trailing),
+        "precision": found / given,
+        "recall": recall,
+        "f1": 2 * found / (given + asked),
+        "sequence": float(same_order),
+    }
 
 
 def _same_category(answer: Answer, expected: Reference) -> bool:
@@ -146,7 +148,7 @@ def _reason(answer: Answer, expected: Reference, parts: dict[str, float], matche
     if not _same_category(answer, expected):
         return "wrong_category"
     if not parts["exact"]:
-        return "wrong_order"
+        return "wrong_order"  # of calls of one tool
     return "trailing_text" if answer.trailing else "ok"
 
 

@@ -7,8 +7,10 @@ own metrics (`process_type` preprocess and postprocess).
 import json
 from typing import Any
 
-from toolsmith.grading.reward import PARTS, Reward, reward
-from toolsmith.grading.talk import talk_score
+from toolsmith.grading.answer import parse_answer
+from toolsmith.grading.reference import read_reference
+from toolsmith.grading.reward import PARTS, Reward, grade
+from toolsmith.grading.talk import talk_of
 
 ASSISTANTS = ("assistant", "nova_assistant", "bot")
 REASONS = (
@@ -42,8 +44,15 @@ def grade_sample(sample: Any) -> dict[str, Any]:
     answer, question = _messages(sample.get("messages"))
     if answer is None:
         return _result(identity, NOTHING._replace(reason="no_answer"), 0.0)
-    graded = reward(answer, reference, question)
-    return _result(identity, graded, talk_score(answer, reference))
+    return _graded(identity, answer, reference, question)
+
+
+def _graded(identity: Any, answer: Any, reference: Any, question: str | None) -> dict[str, Any]:
+    try:
+        read, expected = parse_answer(answer), read_reference(reference)
+        return _result(identity, grade(read, expected, question), talk_of(answer, read, reference, expected))
+    except Exception:  # one sample's fault never harms the others of its event
+        return _result(identity, NOTHING._replace(reason="grader_error"), 0.0)
 
 
 def _reference(sample: dict[str, Any]) -> Any:
@@ -89,14 +98,19 @@ def _text(content: Any) -> str | None:
 
 
 def _result(identity: Any, graded: Reward, talk: float) -> dict[str, Any]:
-    metrics = [("score", graded.score, "Reward"), ("talk_score", talk, "Metric")]
-    metrics += [(name, graded.parts[name], "Metric") for name in PARTS]
-    metrics.append(("reason_code", CODES.get(graded.reason, CODES["grader_error"]), "Metric"))
-    metrics.append(("grader_error", float(graded.reason in FAULTS), "Metric"))
+    score = round(graded.score, 6)
+    metrics = [{"name": name, "value": round(graded.parts[name], 6), "type": "Metric"} for name in PARTS]
+    code = CODES.get(graded.reason, CODES["grader_error"])
     return {
         "id": identity,
-        "aggregate_reward_score": round(graded.score, 6),
-        "metrics_list": [{"name": name, "value": round(value, 6), "type": kind} for name, value, kind in metrics],
+        "aggregate_reward_score": score,
+        "metrics_list": [
+            {"name": "score", "value": score, "type": "Reward"},
+            {"name": "talk_score", "value": round(talk, 6), "type": "Metric"},
+            *metrics,
+            {"name": "reason_code", "value": code, "type": "Metric"},
+            {"name": "grader_error", "value": float(graded.reason in FAULTS), "type": "Metric"},
+        ],
     }
 
 
@@ -112,10 +126,9 @@ def metrics_event(event: Any) -> dict[str, Any]:
         return {"statusCode": 200, "body": {key: data.get(key, "") for key in ("system", "prompt", "gold")}}
     if event.get("process_type") != "postprocess":
         return {"statusCode": 400, "body": "process_type is neither preprocess nor postprocess"}
-    answer, gold = _inference(data.get("inference_output")), data.get("gold")
+    answer, gold = _inference(data.get("inference_output")), _decoded(data.get("gold"))
     prompt = data.get("prompt")
-    graded = reward(answer, gold, prompt if isinstance(prompt, str) else None)
-    result = _result("", graded, talk_score(answer, _decoded(gold)))
+    result = _graded("", answer, gold, prompt if isinstance(prompt, str) else None)
     return {
         "statusCode": 200,
         "body": [{"metric": entry["name"], "value": entry["value"]} for entry in result["metrics_list"]],

@@ -155,13 +155,18 @@ NOT_TOOLS = frozenset((*OBJECT_SHAPES, *ARGUMENT_KEYS, *PLAN_KEYS, "text", "type
 def _calls(value: Any) -> tuple[Call, ...]:
     if not isinstance(value, list):
         raise Malformed("invalid_plan")
-    calls = []
-    for item in value:
-        call = read_call(item, listed=True) if isinstance(item, dict) else None
-        if call is None:
-            raise Malformed("invalid_call")
-        calls.append(call)
-    return tuple(calls)
+    return tuple([_listed_call(item) for item in value])
+
+
+def _listed_call(item: Any) -> Call:
+    if type(item) is dict and len(item) == 2:  # the usual form, without the detour by all others
+        name, given = item.get("name"), item.get("arguments")
+        if type(name) is str and type(given) is dict:
+            return Call(name, given)
+    call = read_call(item, listed=True) if isinstance(item, dict) else None
+    if call is None:
+        raise Malformed("invalid_call")
+    return call
 
 
 def _category(value: Any) -> str | None:

@@ -13,7 +13,7 @@ from toolsmith.grading.matching import best_matching
 from toolsmith.grading.reference import Expected, read_accept
 from toolsmith.grading.settings import settings
 from toolsmith.grading.shapes import Call
-from toolsmith.grading.strict_values import OK, Check, check_of
+from toolsmith.grading.strict_values import OK, WRONG_TYPE, Check, check_of
 
 NAME_SHARE = 0.25
 
@@ -43,39 +43,36 @@ class Judge:
     def __init__(self, tools: Any, accept: Any, ordered: bool = False) -> None:
         self._expected = read_accept(accept)
         self._ordered = ordered
-        self._schemas = _schemas(tools)
-        self._matchers: list[Matcher] = [
-            Matcher(expected, self._schemas.get(expected.name)) for expected in self._expected or ()
-        ]
+        self._tools = tools if isinstance(tools, list) else [tools]
+        self._matchers = [Matcher(one, _schema_of(self._tools, one.name)) for one in self._expected or ()]
 
     def verdict(self, answer: Any) -> Verdict:
         """Judge one answer: a text, or calls that are already decoded."""
         if self._expected is None:
             return Verdict(False, "invalid_reference", 0.0)
-        calls, read = _plain_calls(answer), None
+        calls, read = plain_calls(answer), None
         if calls is None:
             read = parse_answer(answer)
-            calls = read.calls
+            calls = list(read.calls)
         if not self._expected:
             return self._abstention(calls, read, answer)
         if read is not None and read.reason != "ok":
             return Verdict(False, read.reason, 0.0)
-        reason = self._check(calls)
+        reason = self.check(calls)
         if reason == OK:
             return Verdict(True, OK, settings().trailing_text if read is not None and read.trailing else 1.0)
         return Verdict(False, reason, self._partial(calls))
 
-    def _check(self, calls: list[Call] | tuple[Call, ...]) -> str:
+    def check(self, calls: list[Call]) -> str:
+        """The verdict alone, "ok" or the first error's code, on calls that are already read."""
         matchers = self._matchers
         if len(calls) != len(matchers):
             return "wrong_count"
         if len(matchers) == 1:
             return matchers[0].check(calls[0])
         if self._ordered:
-            for matcher, call in zip(matchers, calls, strict=True):
-                if (reason := matcher.check(call)) != OK:
-                    return reason
-            return OK
+            found = [matcher.check(call) for matcher, call in zip(matchers, calls, strict=True)]
+            return next((reason for reason in found if reason != OK), OK)
         left = list(calls)
         for matcher in matchers:
             for i, call in enumerate(left):
@@ -100,20 +97,25 @@ class Judge:
     def _tries_to_call(self, text: str) -> bool:
         squeezed = text.replace(" ", "")
         marks = ("<tool_call", "[TOOL_CALL", '"arguments"', '"parameters"', "toolUse", "tool_calls", "<function")
-        spellings = {form for name in self._schemas for form in (name, name.replace(".", "_"))}
+        names = [opened["name"] for opened in map(_open, self._tools) if opened is not None]
+        spellings = {form for name in names for form in (name, name.replace(".", "_"))}
         return any(mark in squeezed for mark in marks) or any(f"{name}(" in squeezed for name in spellings)
 
-    def _partial(self, calls: list[Call] | tuple[Call, ...]) -> float:
+    def _partial(self, calls: list[Call]) -> float:
         """A graded score for an answer with errors: shares of names and arguments, extra calls subtracted."""
-        table = settings()
+        table, matchers = settings(), self._matchers
         if len(calls) > table.max_calls or not calls:
             return 0.0
-        spelled = [Call(self._spelling(call.name), call.arguments) for call in calls]
-        share = [matcher.share for matcher in self._matchers]
-        pairs = best_matching(spelled, self._expected or (), lambda i, j: share[j](spelled[i].arguments))
-        right = sum(NAME_SHARE + (1 - NAME_SHARE) * share[j](spelled[i].arguments) for j, i in pairs.items())
-        extra = len(calls) - len(pairs)
-        return max(0.0, table.partial_ceiling * right / len(share) - table.extra_call * extra)
+        if len(matchers) == 1:
+            shares = [matchers[0].share(call.arguments) for call in calls if call.name in matchers[0].names]
+            pairs, right = min(1, len(shares)), max(shares, default=0.0)
+        else:
+            spelled = [Call(self._spelling(call.name), call.arguments) for call in calls]
+            shares_of = [matcher.share for matcher in matchers]
+            matched = best_matching(spelled, self._expected or (), lambda i, j: shares_of[j](spelled[i].arguments))
+            pairs, right = len(matched), sum(shares_of[j](spelled[i].arguments) for j, i in matched.items())
+        earned = (NAME_SHARE * pairs + (1 - NAME_SHARE) * right) / len(matchers)
+        return max(0.0, table.partial_ceiling * earned - table.extra_call * (len(calls) - pairs))
 
     def _spelling(self, name: str) -> str:
         return next((matcher.name for matcher in self._matchers if name in matcher.names), name)
@@ -126,55 +128,69 @@ class Matcher:
         self.name = expected.name
         # Providers whose API forbids dots in names get them as underscores; BFCL accepts that spelling for them.
         self.names = (expected.name, expected.name.replace(".", "_")) if "." in expected.name else (expected.name,)
-        self._accepted = expected.accepted
         self._known = schema is not None
-        self._properties, self._required = _parameters(schema or {})
-        self._checks: dict[str, Check] = {}
+        properties, self._required = _parameters(schema or {})
+        self._needed = {parameter for parameter, values in expected.accepted.items() if "" not in values}
+        self._needed_too = tuple(self._needed - self._required)
+        self._checks = _Checks(properties, expected.accepted)
 
     def check(self, call: Call) -> str:
         """ "ok", or the code of the first error."""
         name, given = call
-        if name not in self.names:
+        if name != self.name and name not in self.names:
             return "wrong_name"
         if not self._known:
             return "unknown_tool"
-        for required in self._required:
-            if required not in given:
+        for parameter in self._required:
+            if parameter not in given:
                 return "missing_required"
         checks = self._checks
-        for parameter, value in given.items():
-            found = (checks.get(parameter) or self._check_for(parameter))(value)
-            if found != OK:
-                return found
-        if len(given) < len(self._accepted):
-            for parameter, values in self._accepted.items():
-                if parameter not in given and "" not in values:
-                    return "missing_optional"
+        try:
+            for parameter, value in given.items():
+                found = checks[parameter](value)
+                if found is not OK:
+                    return found
+        except TypeError:  # an array or object where a text is expected
+            return WRONG_TYPE
+        for parameter in self._needed_too:
+            if parameter not in given:
+                return "missing_optional"
         return OK
-
-    def _check_for(self, parameter: str) -> Check:
-        declared, values = self._properties.get(parameter), self._accepted.get(parameter)
-        if not isinstance(declared, dict) or not isinstance(values, list):
-            return _unexpected
-        check = self._checks[parameter] = check_of(declared, values)
-        return check
 
     def share(self, given: dict[str, Any]) -> float:
         """The share of arguments that are right, of all that are expected or given."""
-        right, count = 0, 0
-        for parameter, value in given.items():
-            count += 1
-            right += self._check_for(parameter)(value) == OK
-        count += sum(1 for key, values in self._accepted.items() if key not in given and "" not in values)
+        right = sum([self._is_right(parameter, value) for parameter, value in given.items()])
+        count = len(given) + len(self._needed - given.keys())
         return right / count if count else 1.0
 
+    def _is_right(self, parameter: str, value: Any) -> bool:
+        try:
+            return self._checks[parameter](value) is OK
+        except TypeError:
+            return False
 
-def _parameters(schema: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+
+class _Checks(dict[str, Check]):
+    """The check of every parameter, made when it is first asked for."""
+
+    def __init__(self, properties: dict[str, Any], accepted: dict[str, list[Any]]) -> None:
+        super().__init__()
+        self._properties, self._accepted = properties, accepted
+
+    def __missing__(self, parameter: str) -> Check:
+        declared, values = self._properties.get(parameter), self._accepted.get(parameter)
+        if not isinstance(declared, dict) or not isinstance(values, list):
+            return _unexpected
+        check = self[parameter] = check_of(declared, values)
+        return check
+
+
+def _parameters(schema: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
     """The properties and the required names of a function, whatever stands there instead."""
     parameters = schema.get("parameters")
     parameters = parameters if isinstance(parameters, dict) else {}
     properties, required = parameters.get("properties"), parameters.get("required")
-    names = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
+    names = {name for name in required if isinstance(name, str)} if isinstance(required, list) else set()
     return properties if isinstance(properties, dict) else {}, names
 
 
@@ -182,7 +198,7 @@ def _unexpected(value: Any) -> str:
     return "unexpected_parameter"
 
 
-def _plain_calls(answer: Any) -> list[Call] | None:
+def plain_calls(answer: Any) -> list[Call] | None:
     """The calls of the usual decoded form, a list of {"name", "arguments"}, without the detour by every shape."""
     if type(answer) is not list:
         return None
@@ -197,17 +213,17 @@ def _plain_calls(answer: Any) -> list[Call] | None:
     return calls
 
 
-def _schemas(tools: Any) -> dict[str, dict[str, Any]]:
-    """The functions by name; of several with one name the first counts."""
-    found: dict[str, dict[str, Any]] = {}
-    for tool in tools if isinstance(tools, list) else [tools]:
+def _schema_of(tools: list[Any], name: str) -> dict[str, Any] | None:
+    """The function of a name; of several the first counts."""
+    for tool in tools:
         function = _open(tool)
-        if function is not None:
-            found.setdefault(function["name"], function)
-    return found
+        if function is not None and function["name"] == name:
+            return function
+    return None
 
 
 def _open(tool: Any) -> dict[str, Any] | None:
+    """A function description without its OpenAI or Converse wrapper."""
     if not isinstance(tool, dict):
         return None
     inner = tool.get("function", tool.get("toolSpec", tool))

@@ -31,6 +31,8 @@ TYPES: dict[str, type] = {
 }
 ARRAYS = ("array", "tuple", "list")
 FLOATS = ("float", "number")
+PLAIN = ("integer", "boolean", "bool", "null")
+KEPT = 256
 IGNORED = str.maketrans({**dict.fromkeys(" ,./-_*^", None), "'": '"'})
 
 
@@ -73,14 +75,26 @@ def _any_of(checks: list[Check]) -> Check:
 
 
 def _first_type(values: Any) -> type | None:
-    return next((type(value) for value in values if value != ""), None)
+    for value in values:
+        if value != "":
+            return type(value)
+    return None
 
 
 def _check(name: str, expected: type, inner: type | None, values: list[Any]) -> Check:
     first = _first_type(values)
     literal = first is not None and first is not expected
+    if expected is str and not literal:
+        return _Texts(values).__getitem__
+    if name in PLAIN or (literal and inner is None and name not in (*FLOATS, "tuple")):
+        return _plain_check(expected, first, values)
+    return _full_check(name, expected, inner, values)
+
+
+def _full_check(name: str, expected: type, inner: type | None, values: list[Any]) -> Check:
+    first = _first_type(values)
+    literal = first is not None and first is not expected
     compare = _contained(values) if literal else _comparison(expected, inner, values)
-    as_it_stands = _contained(values)
     widens, opens = name in FLOATS, name == "tuple"
 
     def check(value: Any) -> str:
@@ -98,12 +112,45 @@ def _check(name: str, expected: type, inner: type | None, values: list[Any]) -> 
                     return WRONG_INNER_TYPE
                 return OK if compare(value) else WRONG_VALUE
             if kind is first:
-                return OK if as_it_stands(value) else WRONG_VALUE
+                return OK if value in values else WRONG_VALUE
         except (TypeError, AttributeError, KeyError, IndexError, RecursionError):
             return WRONG_VALUE  # accepted values of another form than the declared type: nothing can satisfy them
         return WRONG_TYPE
 
     return check
+
+
+def _plain_check(expected: type, first: type | None, values: list[Any]) -> Check:
+    """The check of a value that is compared as it stands, of the declared type or of the accepted values' own."""
+
+    def check(value: Any) -> str:
+        kind = type(value)
+        if kind is expected or kind is first:
+            return OK if value in values else WRONG_VALUE
+        return WRONG_TYPE
+
+    return check
+
+
+class _Texts(dict[Any, str]):
+    """The verdict on every text met so far: answers to one question repeat their values.
+
+    Anything that is no text has the wrong type; what can't be a key raises TypeError (see `Matcher.check`).
+    """
+
+    def __init__(self, values: list[Any]) -> None:
+        super().__init__((value, OK) for value in values if type(value) is str)
+        self._accepted: set[str] | None = None
+
+    def __missing__(self, value: Any) -> str:
+        if type(value) is not str:
+            return WRONG_TYPE
+        if self._accepted is None:
+            self._accepted = {standardized(known) for known, found in self.items() if found is OK}
+        found = OK if standardized(value) in self._accepted else WRONG_VALUE
+        if len(self) < KEPT:
+            self[value] = found
+        return found
 
 
 def _inner_types(value: list[Any], values: list[Any], inner: type) -> bool:
@@ -122,9 +169,6 @@ def _contained(values: list[Any]) -> Callable[[Any], bool]:
 
 
 def _comparison(expected: type, inner: type | None, values: list[Any]) -> Callable[[Any], bool]:
-    if expected is str:
-        accepted = frozenset(standardized(value) for value in values if type(value) is str)
-        return lambda value: value.translate(IGNORED).lower() in accepted
     if expected is dict:
         return lambda value: any(value_fits(value, accepted) for accepted in values if accepted != "")
     if expected is list and inner is dict:

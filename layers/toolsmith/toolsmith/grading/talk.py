@@ -5,10 +5,11 @@ aws-samples/amazon-nova-samples, customization/Nova_2.0/SFT_RFT, 2026. Nothing i
 """
 
 import json
+from functools import lru_cache
 from typing import Any
 
-from toolsmith.grading.answer import parse_answer
-from toolsmith.grading.reference import read_reference
+from toolsmith.grading.answer import Answer, parse_answer
+from toolsmith.grading.reference import Reference, read_reference
 from toolsmith.grading.settings import settings
 from toolsmith.grading.shapes import Call
 
@@ -20,11 +21,16 @@ def talk_score(answer: Any, reference: Any) -> float:
     any other shape is read by ours and scored as if it were written in that format. Never raises.
     """
     try:
-        gold = _gold(reference)
-        given = _sample_calls(answer) if _in_sample_format(answer) else _our_calls(answer)
-        return 0.0 if gold is None or given is None else score_calls(given, gold)
-    except (RecursionError, TypeError, ValueError, KeyError, AttributeError):
+        return talk_of(answer, parse_answer(answer), reference, read_reference(reference))
+    except Exception:  # as in `reward`
         return 0.0
+
+
+def talk_of(answer: Any, read: Answer, reference: Any, expected: Reference | None) -> float:
+    """The sample's score of an answer and a reference that are already read."""
+    gold = _gold(reference, expected)
+    given = _sample_calls(answer) if _in_sample_format(answer) else _our_calls(read)
+    return 0.0 if gold is None or given is None else score_calls(given, gold)
 
 
 def score_calls(given: Calls, gold: Calls) -> float:
@@ -72,8 +78,7 @@ def _tools(value: dict[str, Any]) -> Calls:
     return [(tool["Tool"], tool.get("Parameters", {})) for tool in value["Tools"]]
 
 
-def _our_calls(answer: Any) -> Calls | None:
-    read = parse_answer(answer)
+def _our_calls(read: Answer) -> Calls | None:
     return _as_sample(read.calls) if read.reason == "ok" else None
 
 
@@ -81,17 +86,19 @@ def _as_sample(calls: tuple[Call, ...]) -> Calls:
     return [(name, {key: "" if value is None else value for key, value in given.items()}) for name, given in calls]
 
 
-def _gold(reference: Any) -> Calls | None:
+def _gold(reference: Any, expected: Reference | None) -> Calls | None:
     inner = reference.get("Query analysis", reference) if isinstance(reference, dict) else reference
     if isinstance(inner, dict) and "Tools" in inner:
         return _tools(inner)
-    if isinstance(inner, dict) and "calls" in inner:
-        read = parse_answer({"calls": inner["calls"]})
-        return _as_sample(read.calls) if read.reason == "ok" else None
-    expected = read_reference(reference)
     if expected is None:
         return None
-    return _as_sample(tuple(Call(c.name, {k: v[0] for k, v in c.accepted.items() if v}) for c in expected.calls))
+    return [(name, {key: _text_of(values) for key, values in accepted.items()}) for name, accepted in expected.calls]
+
+
+def _text_of(accepted: list[Any]) -> Any:
+    """The first accepted value; the sample writes null as an empty text."""
+    value = accepted[0] if accepted else None
+    return "" if value is None else value
 
 
 def _names_f1(given: set[str], gold: set[str]) -> float:
@@ -122,7 +129,11 @@ def _value(given: Any, gold: Any) -> float:
         return 1.0 if given == gold == [] else _jaccard({str(item) for item in given}, {str(item) for item in gold})
     if not isinstance(given, str) or not isinstance(gold, str):
         return 1.0 if given == gold else 0.0
-    given, gold = given.lower(), gold.lower()
+    return 1.0 if given == gold else _text_similarity(given.lower(), gold.lower())
+
+
+@lru_cache(maxsize=65_536)
+def _text_similarity(given: str, gold: str) -> float:
     if not given or not gold:
         return 1.0 if given == gold else 0.0
     characters = _jaccard(set(given), set(gold))

@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from collections import Counter
 from functools import lru_cache
 
 from toolsmith.grading.settings import settings
@@ -31,6 +30,7 @@ def weight(word: str) -> float:
     return table.common_weight if word in table.common_words else 1.0
 
 
+@lru_cache(maxsize=65_536)
 def words_similarity(given: str, accepted: str) -> float:
     """Free text by its content words, in [0,1]: 1.0 for the same words in the same order; otherwise their weighted
     F1 times `text_ceiling`, and nothing below `text_floor`.
@@ -45,7 +45,13 @@ def words_similarity(given: str, accepted: str) -> float:
 
 def overlap(mine: tuple[str, ...], theirs: tuple[str, ...]) -> float:
     """The weighted F1 of two bags of words."""
-    left, right = Counter(mine), Counter(theirs)
-    shared = sum(weight(word) * count for word, count in (left & right).items())
-    total = sum(weight(word) * count for side in (left, right) for word, count in side.items())
+    left: dict[str, int] = {}
+    for word in theirs:
+        left[word] = left.get(word, 0) + 1
+    shared = 0.0
+    for word in mine:
+        if left.get(word):
+            left[word] -= 1
+            shared += weight(word)
+    total = sum(map(weight, mine)) + sum(map(weight, theirs))
     return 2 * shared / total if total else 0.0

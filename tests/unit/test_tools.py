@@ -219,6 +219,7 @@ def test_a_paragraph_belongs_to_its_section_only():
         ("Tellabs, Inc. v. Makor Issues & Rights, Ltd.'s test", ["Tellabs, Inc. v. Makor Issues & Rights, Ltd."]),
         ("Doe v. Roe. The court", ["Doe v. Roe"]),
         ("version v. 2 of the form", []),
+        ("Search for Mgmt. Bd. v. Altair Fund and say more", ["Mgmt. Bd. v. Altair Fund"]),
     ],
 )
 def test_case_names_are_cut_where_they_end(text, names):
@@ -243,3 +244,15 @@ def test_folding_keeps_the_way_back():
         piece = fold(text[start:end]).text
         if piece and (span := folded.find(piece)):
             assert fold(text[span[0] : span[1]]).text == piece
+
+
+def test_opinions_on_the_same_matter_are_offered_by_a_name_that_reads(canon):
+    corpus = [
+        chunk("o1-0-0", "opinion", "bankruptcy trustee fraudulent conveyance", case="Vane Corp.. v. Lark"),
+        chunk("o2-0-0", "opinion", "fraudulent conveyance bankruptcy trustee", case="some-file-html"),
+        chunk("o3-0-0", "opinion", "maritime collision and salvage", case="Roe v. Wade"),
+    ]
+    related = CorpusIndex.build(corpus, canon).related_opinions(
+        "A fraudulent conveyance came before the bankruptcy court", 3
+    )
+    assert related == ["Vane Corp. v. Lark"]

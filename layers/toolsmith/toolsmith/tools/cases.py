@@ -16,7 +16,8 @@ LEAD = word_set(
     "in see also cf under the and but citing compare accord e.g eg held that as is does did do how what why when where "
     "whether would could should can may must if because since while although per following from by to for with "
     "on at quoting contra cited given applying reading let please explain after before against has have was were are "
-    "according thus then therefore moreover however here so"
+    "according thus then therefore moreover however here so search find look check use verify confirm "
+    "describe research apply consider tell say regarding concerning"
 )
 TAIL = word_set("the a an in see this that it we id and but however there")
 CORPORATE = word_set(

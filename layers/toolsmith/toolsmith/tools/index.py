@@ -155,7 +155,8 @@ class CorpusIndex:
             self._db.execute("SELECT name FROM cases WHERE own AND chunk = ? LIMIT 1", (hit.chunk,)).fetchone()
             for hit in hits
         ]
-        return list(dict.fromkeys(name[0] for name in names if name and read_case(name[0])))[:limit]
+        tidy = (re.sub(r"\.{2,}", ".", name[0]) for name in names if name)
+        return list(dict.fromkeys(name for name in tidy if read_case(name)))[:limit]
 
     def search(self, query: str, source: str | None = None, limit: int = 5) -> list[Hit]:
         """The best chunks that hold every telling word of `query`, or else most of them (BM25 order)."""

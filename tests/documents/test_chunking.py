@@ -20,7 +20,9 @@ from toolsmith.documents import (
 from toolsmith.errors import InvalidInput
 
 WORDS = st.one_of(
-    st.sampled_from(["the", "issuer", "shall", "disclose", "§", "230.501(a)", "$ 1,234", "Ünïcode", "👩‍👩‍👧", "e\u0301" * 3]),
+    st.sampled_from(
+        ["the", "issuer", "shall", "disclose", "§", "230.501(a)", "$ 1,234", "Ünïcode", "👩‍👩‍👧", "e\u0301" * 3]
+    ),
     st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40),
 )
 GAPS = st.sampled_from([" ", " ", " ", ". ", "\n", "\n\n", "\t", "; ", ""])
@@ -48,7 +50,7 @@ def test_chunks_minus_overlaps_are_the_text(document: Document, asked: tuple[int
     done, rebuilt = 0, ""
     for one in pieces:
         assert one.start <= done < one.end
-        rebuilt += one.text[done - one.start:]
+        rebuilt += one.text[done - one.start :]
         done = one.end
     assert rebuilt == document.text
 
@@ -58,7 +60,7 @@ def test_lengths_offsets_and_titles(document: Document, asked: tuple[int, int]):
     done = 0
     for one in chunk(document, *asked):
         assert 0 < len(one.text) <= asked[0]
-        assert one.text == document.text[one.start:one.end]
+        assert one.text == document.text[one.start : one.end]
         assert one.section == next(section.title for section in document.sections if section.end > done)
         done = one.end
 
@@ -76,7 +78,7 @@ def test_overlap_is_at_least_half_of_what_was_asked(document: Document, asked: t
 def test_no_word_is_cut_at_an_end_where_there_is_a_space(document: Document, size: int):
     text, done, borders = document.text, 0, {one.end for one in document.sections}
     for one in chunk(document, size, size // 10):
-        fresh = text[done:one.end]
+        fresh = text[done : one.end]
         if one.end < len(text) and one.end not in borders and not text[one.end].isspace() and not fresh[-1].isspace():
             assert not any(character.isspace() for character in fresh)
         done = one.end
@@ -105,9 +107,16 @@ def test_chunks_end_with_sections_and_sentences():
     assert all(one.text.endswith(". ") for one in pieces[:-1])
 
 
-@pytest.mark.parametrize(("size", "overlap", "says"), [
-    (0, 0, "size must be at least 1"), (-5, 0, "size must be at least 1"),
-    (10, 10, "must be smaller than size"), (10, 11, "must be smaller than size"), (10, -1, "overlap must be 0 or more")])
+@pytest.mark.parametrize(
+    ("size", "overlap", "says"),
+    [
+        (0, 0, "size must be at least 1"),
+        (-5, 0, "size must be at least 1"),
+        (10, 10, "must be smaller than size"),
+        (10, 11, "must be smaller than size"),
+        (10, -1, "overlap must be 0 or more"),
+    ],
+)
 def test_impossible_sizes_are_refused(size: int, overlap: int, says: str):
     with pytest.raises(InvalidInput, match=says):
         chunk(Document("", "1", "", "some text"), size, overlap)
@@ -125,13 +134,17 @@ def test_tokens_are_estimated_low():
 
 
 def filing(text: str, **more: str) -> Parsed:
-    return Parsed((Document("10-K", "1", "a.htm", text, (Section("Item 1", 0, len(text), (), "1"),)),),
-                  Provenance("filing", name="a.htm", **more))
+    return Parsed(
+        (Document("10-K", "1", "a.htm", text, (Section("Item 1", 0, len(text), (), "1"),)),),
+        Provenance("filing", name="a.htm", **more),
+    )
 
 
 def test_chunk_lines_carry_what_later_steps_need():
     digest = "0123456789abcdef" * 2
-    lines = chunks_of(filing(prose(300), cik="320193", company="Apple Inc.", form="10-K", filed="2024-11-01"), digest, 800, 80)
+    lines = chunks_of(
+        filing(prose(300), cik="320193", company="Apple Inc.", form="10-K", filed="2024-11-01"), digest, 800, 80
+    )
     assert [line["id"] for line in lines[:2]] == ["0123456789abcdef-0-0", "0123456789abcdef-0-1"]
     assert set(lines[0]) == {"id", "document", "part", "section", "start", "end", "text", "source", "group", "facts"}
     assert lines[0]["document"] == digest and lines[0]["section"] == "Item 1" and lines[0]["source"] == "filing"
@@ -140,7 +153,10 @@ def test_chunk_lines_carry_what_later_steps_need():
 
 
 def test_groups():
-    assert chunks_of(filing("Some words.", company="Foo & Bar, Inc."), "d" * 32, 80, 8)[0]["group"] == "company:foo-bar-inc"
+    assert (
+        chunks_of(filing("Some words.", company="Foo & Bar, Inc."), "d" * 32, 80, 8)[0]["group"]
+        == "company:foo-bar-inc"
+    )
     opinion = Parsed((Document("opinion", "1", "o", "Held."),), Provenance("opinion", case="Basic Inc. v. Levinson"))
     assert chunks_of(opinion, "d" * 32, 80, 8)[0]["group"] == "case:basic-inc-v-levinson"
     part = Document("17 CFR 230", "1", "r", "Text.", facts={"title": "17", "cfr_part": "230"})
@@ -150,12 +166,19 @@ def test_groups():
 def test_a_regulations_chunk_holds_one_section_only():
     text = "§ 1.1 First.\nAlpha.\n§ 1.2 Second.\nBeta."
     cut = text.index("§ 1.2")
-    part = Document("17 CFR 1", "1", "r", text, (Section("§ 1.1 First.", 0, cut, (), "1.1"),
-                                                 Section("§ 1.2 Second.", cut, len(text), (), "1.2")))
+    part = Document(
+        "17 CFR 1",
+        "1",
+        "r",
+        text,
+        (Section("§ 1.1 First.", 0, cut, (), "1.1"), Section("§ 1.2 Second.", cut, len(text), (), "1.2")),
+    )
     lines = chunks_of(Parsed((part,), Provenance("regulation")), "d" * 32, 100, 50)
     assert [(line["facts"]["section"], line["text"].strip()) for line in lines] == [
-        ("1.1", "§ 1.1 First.\nAlpha."), ("1.2", "§ 1.2 Second.\nBeta.")]
-    assert [text[line["start"]:line["end"]] for line in lines] == [line["text"] for line in lines]
+        ("1.1", "§ 1.1 First.\nAlpha."),
+        ("1.2", "§ 1.2 Second.\nBeta."),
+    ]
+    assert [text[line["start"] : line["end"]] for line in lines] == [line["text"] for line in lines]
 
 
 def test_chunks_without_words_are_left_out():

@@ -26,19 +26,23 @@ ITEMS = [("1", "Business"), ("1A", "Risk Factors"), ("2", "Properties"), ("7", "
 
 
 def test_items_of_the_body_not_of_the_table_of_contents():
-    contents = "Table of Contents\n" + "\n".join(f"Item {number}.\t{title}\t{at}" for at, (number, title) in enumerate(ITEMS, 3))
+    contents = "Table of Contents\n" + "\n".join(
+        f"Item {number}.\t{title}\t{at}" for at, (number, title) in enumerate(ITEMS, 3)
+    )
     text = f"Cover page\n{contents}\n{ten_k(ITEMS)}"
     found = sections_of(text, "10-K")
     assert [one.number for one in found] == ["", "1", "1A", "2", "7", "8"]
-    assert text[found[1].start:].startswith("Item 1. Business\nThe registrant")
-    assert "Item 8.\tStatements\t7" in text[:found[1].start]
+    assert text[found[1].start :].startswith("Item 1. Business\nThe registrant")
+    assert "Item 8.\tStatements\t7" in text[: found[1].start]
 
 
 def test_short_items_are_not_taken_from_the_table_of_contents():
-    contents = "\n".join(f"Item {number}.\t{title} of the Registrant\t{at}" for at, (number, title) in enumerate(ITEMS, 3))
+    contents = "\n".join(
+        f"Item {number}.\t{title} of the Registrant\t{at}" for at, (number, title) in enumerate(ITEMS, 3)
+    )
     text = f"{contents}\n" + "\n".join(f"Item {number}. {title}\nNone." for number, title in ITEMS)
     found = sections_of(text, "10-K")
-    assert all(text[one.start:one.end].rstrip().endswith("None.") for one in found if one.number)
+    assert all(text[one.start : one.end].rstrip().endswith("None.") for one in found if one.number)
 
 
 def test_cross_references_cut_nothing():
@@ -47,10 +51,17 @@ def test_cross_references_cut_nothing():
 
 
 def test_the_parts_of_a_10_q_number_their_items_anew():
-    text = (f"PART I\nItem 1. Financial Statements\n{BODY}\nItem 2. Management's Discussion\n{BODY}\n"
-            f"PART II\nItem 1. Legal Proceedings\n{BODY}\nItem 6. Exhibits\n{BODY}\nSIGNATURES\nSigned.")
-    assert titles(text, "10-Q") == ["Part I, Item 1. Financial Statements", "Part I, Item 2. Management's Discussion",
-                                    "Part II, Item 1. Legal Proceedings", "Part II, Item 6. Exhibits", "Signatures"]
+    text = (
+        f"PART I\nItem 1. Financial Statements\n{BODY}\nItem 2. Management's Discussion\n{BODY}\n"
+        f"PART II\nItem 1. Legal Proceedings\n{BODY}\nItem 6. Exhibits\n{BODY}\nSIGNATURES\nSigned."
+    )
+    assert titles(text, "10-Q") == [
+        "Part I, Item 1. Financial Statements",
+        "Part I, Item 2. Management's Discussion",
+        "Part II, Item 1. Legal Proceedings",
+        "Part II, Item 6. Exhibits",
+        "Signatures",
+    ]
 
 
 def test_items_of_an_8_k_in_any_order():
@@ -60,12 +71,16 @@ def test_items_of_an_8_k_in_any_order():
 
 def test_a_title_on_the_next_line():
     assert titles(f"Item 13\nOther Expenses\n{BODY}\nItem 14\nIndemnification\n{BODY}") == [
-        "Item 13. Other Expenses", "Item 14. Indemnification"]
+        "Item 13. Other Expenses",
+        "Item 14. Indemnification",
+    ]
 
 
 def test_incorporated_by_reference_is_flagged():
-    text = (f"Item 1. Business\n{BODY}\nItem 7. Discussion\nThis is incorporated herein by reference to the 2024 Annual "
-            f"Report to Shareholders.\nItem 8. Statements\n{BODY}")
+    text = (
+        f"Item 1. Business\n{BODY}\nItem 7. Discussion\nThis is incorporated herein by reference to the 2024 Annual "
+        f"Report to Shareholders.\nItem 8. Statements\n{BODY}"
+    )
     assert [one.flags for one in sections_of(text, "10-K")] == [(), ("incorporated_by_reference",), ()]
 
 
@@ -121,14 +136,20 @@ def test_sentences_beside_page_borders_stay():
 
 
 def test_ownership_forms_put_a_transaction_on_a_line():
-    source = """<?xml version="1.0"?><ownershipDocument><documentType>4</documentType><periodOfReport>2025-02-12</periodOfReport>
+    source = """<?xml version="1.0"?><ownershipDocument><documentType>4</documentType>
+    <periodOfReport>2025-02-12</periodOfReport>
     <issuer><issuerCik>0000007536</issuerCik><issuerName>ARROW ELECTRONICS, INC.</issuerName></issuer>
     <nonDerivativeTable><nonDerivativeTransaction><securityTitle><value>Common Stock</value></securityTitle>
     <transactionShares><value>2193</value></transactionShares></nonDerivativeTransaction></nonDerivativeTable></ownershipDocument>"""
     parsed = parse(source.encode(), "form4.xml")
     assert "Security Title Common Stock\tTransaction Shares 2193" in parsed.documents[0].text
     known = parsed.provenance
-    assert (known.form, known.cik, known.company, known.period) == ("4", "7536", "ARROW ELECTRONICS, INC.", "2025-02-12")
+    assert (known.form, known.cik, known.company, known.period) == (
+        "4",
+        "7536",
+        "ARROW ELECTRONICS, INC.",
+        "2025-02-12",
+    )
 
 
 SUBMISSION = b"""<SEC-DOCUMENT>0000000001-24-000001.txt : 20240102
@@ -166,7 +187,7 @@ def test_a_filing_is_about_its_issuer_not_about_the_owner_who_reports():
 
 def test_source_offsets_point_at_the_text():
     document = parse(SUBMISSION, "a.txt").documents[0]
-    assert SUBMISSION[document.source_start:document.source_end].strip() == b"Some words here."
+    assert SUBMISSION[document.source_start : document.source_end].strip() == b"Some words here."
 
 
 def test_json_round_trip():
@@ -178,7 +199,9 @@ def test_json_round_trip():
 
 def test_a_large_document_is_set_aside_by_itself(monkeypatch):
     monkeypatch.setattr("toolsmith.documents.filing.MAX_DOCUMENT", 1000)
-    large = SUBMISSION.replace(b"</SEC-DOCUMENT>", b"<DOCUMENT>\n<TYPE>EX-1\n<TEXT>\n" + b"word " * 300 + b"</TEXT>\n</DOCUMENT>\n")
+    large = SUBMISSION.replace(
+        b"</SEC-DOCUMENT>", b"<DOCUMENT>\n<TYPE>EX-1\n<TEXT>\n" + b"word " * 300 + b"</TEXT>\n</DOCUMENT>\n"
+    )
     parsed = parse(large, "a.txt")
     assert [bool(one.text) for one in parsed.documents] == [True, False]
     assert [one.reason for one in parsed.set_aside] == ["too_large"]

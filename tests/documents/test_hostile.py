@@ -66,8 +66,14 @@ def reason_of(folder: Path, name: str) -> str:
 def test_every_hostile_file_ends_within_its_limits(nasty: Path):
     names = [line.split("\t")[0] for line in (nasty / "NASTY.tsv").read_text().splitlines()[1:]]
     script = RUNNER.replace("SECONDS", str(LIMIT_SECONDS)).replace("BYTES", str(LIMIT_BYTES))
-    done = subprocess.run([sys.executable, "-c", script], input=json.dumps([str(nasty / one) for one in names]),
-                          capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)})
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        input=json.dumps([str(nasty / one) for one in names]),
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
     outcomes = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(outcomes) == len(names) > 60
     assert [one for one in outcomes if one["status"] or not ("reason" in one or one["characters"])] == []
@@ -77,9 +83,15 @@ def test_the_limits_bite():
     """The runner reports a child that runs out of memory instead of passing it."""
     script = RUNNER.replace("SECONDS", str(LIMIT_SECONDS)).replace("BYTES", str(LIMIT_BYTES))
     script = script.replace("data = pathlib", "bytearray(BYTES_TOO_MANY); data = pathlib").replace(
-        "BYTES_TOO_MANY", str(2 * LIMIT_BYTES))
-    done = subprocess.run([sys.executable, "-c", script], input=json.dumps([__file__]), capture_output=True, text=True,
-                          env={"PYTHONPATH": ":".join(sys.path)})
+        "BYTES_TOO_MANY", str(2 * LIMIT_BYTES)
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        input=json.dumps([__file__]),
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
     assert done.returncode or json.loads(done.stdout.splitlines()[-1])["status"]
     assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
 
@@ -110,8 +122,15 @@ def test_refused_with_a_reason(nasty: Path, name: str):
     assert reason_of(nasty, name) == REASONS[name]
 
 
-@pytest.mark.parametrize("name", ["enc_declared_utf8_bytes_cp1252.htm", "enc_declared_latin1_bytes_utf8.htm",
-                                  "enc_undeclared_cp1252.htm", "enc_utf16le_bom.htm"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "enc_declared_utf8_bytes_cp1252.htm",
+        "enc_declared_latin1_bytes_utf8.htm",
+        "enc_undeclared_cp1252.htm",
+        "enc_utf16le_bom.htm",
+    ],
+)
 def test_bytes_decide_the_encoding(nasty: Path, name: str):
     text = text_of(nasty, name)
     assert "“Smart quotes”" in text and "’s" in text and "–" in text
@@ -151,7 +170,9 @@ def test_inline_xbrl_headers_and_excluded_text(nasty: Path):
     assert text_of(nasty, "ix_header_hidden.htm") == "Revenue was 1,234 million continued text."
 
 
-@pytest.mark.parametrize("name", ["deep_div_100k.htm", "deep_inline_font.htm", "huge_attribute.htm", "many_attributes.htm"])
+@pytest.mark.parametrize(
+    "name", ["deep_div_100k.htm", "deep_inline_font.htm", "huge_attribute.htm", "many_attributes.htm"]
+)
 def test_bombs_of_markup_keep_their_text(nasty: Path, name: str):
     parsed = read(nasty, name)
     assert parsed.documents[0].text.strip()
@@ -172,7 +193,10 @@ def test_submissions_survive_damage(nasty: Path):
     assert len(read(nasty, "sgml_no_closing_document.txt").documents) == 3
     lower = read(nasty, "sgml_lowercase_and_attrs.txt")
     assert (lower.documents[0].type, lower.documents[0].text, lower.provenance.accession) == (
-        "10-K", "lower", "0009474354-24-907796")
+        "10-K",
+        "lower",
+        "0009474354-24-907796",
+    )
     odd = read(nasty, "sgml_header_values_odd.txt").provenance
     assert odd.cik is None and odd.filed is None and {"bad_cik", "bad_filed_date"} <= set(odd.flags)
     cut = read(nasty, "trunc_mid_uuencode.txt")
@@ -200,7 +224,9 @@ def test_uuencoded_parts_are_left_out_but_prose_is_not(nasty: Path):
     assert "begin 644" in text_of(nasty, "uu_lookalike_prose.txt")
     parsed = read(nasty, "uu_pdf_in_TEXT.txt")
     assert {"binary", "data"} & {one.reason for one in parsed.set_aside}
-    assert not any(line.startswith("M") and len(line) == 61 for line in text_of(nasty, "uu_pdf_in_TEXT.txt").split("\n"))
+    assert not any(
+        line.startswith("M") and len(line) == 61 for line in text_of(nasty, "uu_pdf_in_TEXT.txt").split("\n")
+    )
     corrupt = read(nasty, "uu_corrupt_no_end.txt")
     assert corrupt.documents[0].text and corrupt.set_aside
 

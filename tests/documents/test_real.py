@@ -76,7 +76,7 @@ def test_sentences_are_verbatim(oracle, parsed):
 
 def found_without_furniture(sentence: str, text: str) -> bool:
     """Whether the sentence stands in the text once one page number or running foot is cut out of it."""
-    return any(flat(sentence[:cut.start()] + sentence[cut.end():]) in text for cut in FURNITURE.finditer(sentence))
+    return any(flat(sentence[: cut.start()] + sentence[cut.end() :]) in text for cut in FURNITURE.finditer(sentence))
 
 
 def test_nothing_hidden_leaks(oracle, parsed):
@@ -86,7 +86,9 @@ def test_nothing_hidden_leaks(oracle, parsed):
 
 
 def test_no_residue_of_encodings_or_markup(parsed):
-    odd = re.compile("[\ufffd\u00a0\u2007\u202f\u200b\u00ad\ufeff\x00-\x08]|</?(?:td|tr|span|font|div|ix:)|us-gaap:|xbrli:")
+    odd = re.compile(
+        "[\ufffd\u00a0\u2007\u202f\u200b\u00ad\ufeff\x00-\x08]|</?(?:td|tr|span|font|div|ix:)|us-gaap:|xbrli:"
+    )
     leaks = {name: odd.findall(text_of(one))[:5] for name, one in parsed.items() if odd.search(text_of(one))}
     assert leaks == {}
 
@@ -123,8 +125,11 @@ def test_binary_parts_are_listed_and_set_aside(oracle, parsed):
 
 
 def test_a_wrong_document_count_is_a_note_and_no_error(oracle, parsed):
-    wrong = [row for row in rows_of("full_submission", oracle)
-             if row["header_count"] and int(row["header_count"]) != len(row["documents"])]
+    wrong = [
+        row
+        for row in rows_of("full_submission", oracle)
+        if row["header_count"] and int(row["header_count"]) != len(row["documents"])
+    ]
     assert wrong
     for row in wrong:
         assert "document_count" in {one.reason for one in parsed[row["file"]].set_aside}
@@ -156,8 +161,12 @@ def test_ecfr_api_and_govinfo_agree(parsed):
 
 
 def numbered(one: Parsed) -> list[tuple[str, str, str]]:
-    return [(section.number, section.title, flat(document.text[section.start:section.end]))
-            for document in one.documents for section in document.sections if section.number]
+    return [
+        (section.number, section.title, flat(document.text[section.start : section.end]))
+        for document in one.documents
+        for section in document.sections
+        if section.number
+    ]
 
 
 def test_regulation_section_counts(oracle, parsed):

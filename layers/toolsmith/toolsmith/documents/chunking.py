@@ -140,12 +140,20 @@ def chunks_of(parsed: Parsed, digest: str, size: int, overlap: int) -> list[dict
         for number, piece in enumerate(_pieces(parsed, document, size, overlap)):
             if not _WORD.search(piece.text):
                 continue
-            lines.append({
-                "id": f"{digest[:16]}-{part}-{number}", "document": digest, "part": part,
-                "section": piece.section, "start": piece.start, "end": piece.end, "text": piece.text,
-                "source": parsed.provenance.kind, "group": group,
-                "facts": _with_section(facts, numbers.get(piece.section)),
-            })
+            lines.append(
+                {
+                    "id": f"{digest[:16]}-{part}-{number}",
+                    "document": digest,
+                    "part": part,
+                    "section": piece.section,
+                    "start": piece.start,
+                    "end": piece.end,
+                    "text": piece.text,
+                    "source": parsed.provenance.kind,
+                    "group": group,
+                    "facts": _with_section(facts, numbers.get(piece.section)),
+                }
+            )
     return lines
 
 
@@ -154,7 +162,7 @@ def _pieces(parsed: Parsed, document: Document, size: int, overlap: int) -> Iter
         yield from _cut(document.text, document.sections, size, overlap)
         return
     for section in document.sections:
-        for piece in _cut(document.text[section.start:section.end], (), size, overlap):
+        for piece in _cut(document.text[section.start : section.end], (), size, overlap):
             yield Chunk(section.title, section.start + piece.start, section.start + piece.end, piece.text)
 
 
@@ -165,9 +173,17 @@ def _with_section(facts: dict[str, Any], number: str | None) -> dict[str, Any]:
 def _facts(parsed: Parsed, document: Document) -> dict[str, Any]:
     known = parsed.provenance
     facts: dict[str, Any] = {
-        "form": known.form, "company": known.company, "cik": known.cik, "accession": known.accession,
-        "date": known.date or known.filed or known.period, "title": known.cfr_title, "cfr_part": known.cfr_part,
-        "case": known.case, "court": known.court, "docket": known.docket, "citations": list(known.citations),
+        "form": known.form,
+        "company": known.company,
+        "cik": known.cik,
+        "accession": known.accession,
+        "date": known.date or known.filed or known.period,
+        "title": known.cfr_title,
+        "cfr_part": known.cfr_part,
+        "case": known.case,
+        "court": known.court,
+        "docket": known.docket,
+        "citations": list(known.citations),
     }
     if known.kind == "filing" and document.type:
         facts["type"] = document.type

@@ -10,7 +10,8 @@ _C1 = {code: bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0x
 # zero-width characters, direction marks, tag characters (U+E0000), byte-order marks, lone surrogates.
 _ODD = re.compile(
     "[\x80-\x9f\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f"
-    "\u3000\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff\ud800-\udfff]")
+    "\u3000\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff\ud800-\udfff]"
+)
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f]")
 # Double-encoded UTF-8 as cp1252 shows it: "â€œ", "Â§", "Ã©".
 _TWICE = re.compile("(?:â€[\u0080-\u2122œž™˜š›]|Â[\u00a0-\u00bf]|Ã[\u0080-\u00bf])+")
@@ -32,7 +33,7 @@ def decode(data: bytes) -> tuple[str, str]:
         return data.decode("utf-8-sig"), "utf-8"
     except UnicodeDecodeError as error:
         if error.start >= len(data) - 3 and error.reason == "unexpected end of data":
-            return data[:error.start].decode("utf-8-sig"), "utf-8"
+            return data[: error.start].decode("utf-8-sig"), "utf-8"
     if not _multibyte_line(data):
         return _cp1252(data), "cp1252"
     return "\n".join(_line(one) for one in data.split(b"\n")), "mixed utf-8 and cp1252"

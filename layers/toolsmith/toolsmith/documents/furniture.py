@@ -5,10 +5,11 @@ from itertools import pairwise
 
 from toolsmith.documents.markup import BREAK
 
-_NUMBER = re.compile(
-    r"(?:page\s+)?[-–—\s]*((?:[A-Z]{1,3}-)?\d{1,3}|[ivxl]{1,6})[-–—\s]*(?:\s*of\s+\d{1,3})?\.?", re.I)
+_NUMBER = re.compile(r"(?:page\s+)?[-–—\s]*((?:[A-Z]{1,3}-)?\d{1,3}|[ivxl]{1,6})[-–—\s]*(?:\s*of\s+\d{1,3})?\.?", re.I)
+_NUMBER_ENDS = frozenset("0123456789ivxlIVXL-–—.")
 _BACK = re.compile(
-    r"(?:back to |return to )?(?:the )?(?:table of contents|index(?: to financial statements)?|contents)", re.I)
+    r"(?:back to |return to )?(?:the )?(?:table of contents|index(?: to financial statements)?|contents)", re.I
+)
 # A number or running head stands within so many lines of its page border.
 _REACH = 4
 # Page numbers are further apart than this, the items of a list nearer.
@@ -28,7 +29,7 @@ def _back_links(lines: list[str]) -> set[int]:
     seen: set[str] = set()
     drop = set()
     for at, line in enumerate(lines):
-        if 4 < len(line) < 60 and _BACK.fullmatch(line.strip()):
+        if 4 < len(line) < 60 and line[-1] in "sSxX" and _BACK.fullmatch(line.strip()):
             words = line.strip().lower()
             if words in seen:
                 drop.add(at)
@@ -38,12 +39,16 @@ def _back_links(lines: list[str]) -> set[int]:
 
 def _page_numbers(lines: list[str], near: set[int]) -> set[int]:
     """Lone numbers beside page borders, and lone numbers that count up from page to page."""
-    alone = [at for at, line in enumerate(lines) if line and len(line) < 90 and _NUMBER.fullmatch(line.strip())]
+    alone = [
+        at
+        for at, line in enumerate(lines)
+        if line and line[-1] in _NUMBER_ENDS and len(line) < 90 and _NUMBER.fullmatch(line.strip())
+    ]
     values = [_value(lines[at]) for at in alone]
     drop = {at for at in alone if at in near}
     for index in range(2, len(alone)):
-        a, b, c = alone[index - 2:index + 1]
-        one, two, three = values[index - 2:index + 1]
+        a, b, c = alone[index - 2 : index + 1]
+        one, two, three = values[index - 2 : index + 1]
         if one and two == one + 1 and three == two + 1 and b - a > _PAGE and c - b > _PAGE:
             drop |= {a, b, c}
     for (before, low), (at, high) in pairwise(zip(alone, values, strict=True)):

@@ -23,8 +23,12 @@ _BINARY = (
 )
 _BLOCK_TITLE = re.compile(
     rb"<title>\s*SEC\.gov \|\s*(?:Request Rate Threshold Exceeded|Your Request Originates from an Undeclared"
-    rb"|Undeclared Automated)|Undeclared Automated Tool|Request Rate Threshold Exceeded", re.I)
-_ERROR_PAGE = re.compile(rb"<title>\s*(?:(?:40[0-9]|429|50[0-4])\b|SEC\.gov \| File Unavailable)|AkamaiNetStorage", re.I)
+    rb"|Undeclared Automated)|Undeclared Automated Tool|Request Rate Threshold Exceeded",
+    re.I,
+)
+_ERROR_PAGE = re.compile(
+    rb"<title>\s*(?:(?:40[0-9]|429|50[0-4])\b|SEC\.gov \| File Unavailable)|AkamaiNetStorage", re.I
+)
 _ERROR_XML = re.compile(rb"^\s*(?:<\?xml[^>]*>\s*)?<Error>\s*<Code>(\w+)", re.I)
 
 

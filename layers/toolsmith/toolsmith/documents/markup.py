@@ -7,6 +7,7 @@ harmless, and markup that HTML parsers repair needs no repair here.
 
 import html
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from toolsmith.documents.encoding import plain_unicode
@@ -14,8 +15,14 @@ from toolsmith.documents.encoding import plain_unicode
 ROW, ROW_END, CELL, BREAK, RAISED, HIDE = "\x01", "\x02", "\x03", "\x04", "\x05", "\x06"
 _MARKS = (ROW, ROW_END, CELL, BREAK, RAISED, HIDE)
 # What a tag becomes: (closing, opening).
-_FIXED = {"td": ("", CELL), "th": ("", CELL), "tr": (ROW_END, ROW), "table": (ROW_END, ROW_END),
-          "hr": (f"\n{BREAK}\n", f"\n{BREAK}\n"), "sup": ("", RAISED)}
+_FIXED = {
+    "td": ("", CELL),
+    "th": ("", CELL),
+    "tr": (ROW_END, ROW),
+    "table": (ROW_END, ROW_END),
+    "hr": (f"\n{BREAK}\n", f"\n{BREAK}\n"),
+    "sup": ("", RAISED),
+}
 _SENTINELS = re.compile("[\x00-\x08\x0e-\x1f\x7f]")
 
 # The quick split is right as long as no attribute or comment holds ">" and no text holds a stray "<".
@@ -23,8 +30,10 @@ _QUICK = re.compile(r"(<[^>]*>)")
 # A quoted value may hold ">" but not "<": a quote that is never closed then costs one tag, not the rest of the page.
 _CAREFUL = re.compile(
     r"""(<(?:[a-zA-Z/](?:[^<>"']|"[^"<]*"|'[^'<]*')*+>|[a-zA-Z/][^<>]*+(?:>|(?=<)|\Z)"""
-    r"""|!--(?:.*?-->|>)|!--.*+\Z|[!?][^>]*+(?:>|\Z)))""", re.S)
-_RAW = re.compile(r"<(script|style|textarea|xmp|title)\b[^>]*>.*?(?:</\1\s*>|\Z)", re.S | re.I)
+    r"""|!--(?:.*?-->|>)|!--.*+\Z|[!?][^>]*+(?:>|\Z)))""",
+    re.S,
+)
+_RAW = re.compile(r"<(script|style|textarea|xmp|title)\b[^>]*>.*?(</\1\s*>|\Z)", re.S | re.I)
 _NAME = re.compile(r"</?([a-zA-Z][^\s/>]*)").match
 # Characters read at a time; the tags of a piece take some ten times its size in memory.
 _PIECE = 6_000_000
@@ -32,12 +41,81 @@ _IX_HEADER = re.compile(r"<ix:header\b.*?</ix:header\s*>", re.S | re.I)
 _BLOCK_START = re.compile(r"<(?:table|p|div)[\s>]", re.I)
 _PRE = re.compile(r"<pre\b.*?(?:</pre|\Z)", re.S | re.I)
 _BLOCKS = frozenset(
-    ["address", "article", "aside", "blockquote", "body", "br", "caption", "center", "dd", "details", "dir", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "html", "legend", "li", "main", "menu", "nav", "ol", "option", "p", "pre", "section", "select", "summary", "tbody", "tfoot", "thead", "ul", "page", "opinion", "head-matter"])
-_GONE = frozenset(["script", "style", "template", "noscript", "iframe", "object", "ix:header", "ix:exclude", "title", "textarea", "xmp", "svg"])
-_VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"])
+    [
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "br",
+        "caption",
+        "center",
+        "dd",
+        "details",
+        "dir",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "header",
+        "hgroup",
+        "html",
+        "legend",
+        "li",
+        "main",
+        "menu",
+        "nav",
+        "ol",
+        "option",
+        "p",
+        "pre",
+        "section",
+        "select",
+        "summary",
+        "tbody",
+        "tfoot",
+        "thead",
+        "ul",
+        "page",
+        "opinion",
+        "head-matter",
+    ]
+)
+_GONE = frozenset(
+    [
+        "script",
+        "style",
+        "template",
+        "noscript",
+        "iframe",
+        "object",
+        "ix:header",
+        "ix:exclude",
+        "title",
+        "textarea",
+        "xmp",
+        "svg",
+    ]
+)
+_VOID = frozenset(
+    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"]
+)
 _RAWTEXT = frozenset(["script", "style", "textarea", "xmp", "title"])
-_HIDDEN = re.compile(r"visibility\s*:\s*hidden|aria-hidden\s*=\s*[\"']?true|\shidden(?:\s*=\s*[\"']?(?:hidden|true)?[\"']?)?\s*"
-                     r"(?:/?>|\s[a-z])", re.I)
+_HIDDEN = re.compile(
+    r"visibility\s*:\s*hidden|aria-hidden\s*=\s*[\"']?true|\shidden(?:\s*=\s*[\"']?(?:hidden|true)?[\"']?)?\s*"
+    r"(?:/?>|\s[a-z])",
+    re.I,
+)
 _NO_SIZE = re.compile(r"(?:font-size|opacity):0+(?:\.0*)?(?:px|pt|em|rem|%)?(?:[;\"']|$)")
 _FAR_OFF = re.compile(r"(?:left|top|text-indent):-\d{4,}")
 _PAGE_BREAK = re.compile(r"(?:page-)?break-(?:before|after)\s*:\s*(?:always|page|left|right)", re.I)
@@ -53,7 +131,7 @@ class _Tags(dict):
 
     def __init__(self) -> None:
         super().__init__()
-        self.careful = False
+        self.careful = self.open_comment = self.pre = False
         self.gone: dict[str, str] = {}
 
     def __missing__(self, tag: str) -> str:
@@ -65,7 +143,8 @@ class _Tags(dict):
 
     def _no_element(self, tag: str) -> str:
         """Comments and declarations are dropped; "<180>" is text."""
-        self.careful |= tag.startswith("<!--") and not tag.endswith("-->")
+        if tag.startswith("<!--") and not tag.endswith("-->"):
+            self.careful = self.open_comment = True
         return "" if tag[1] in "!?/" else tag
 
     def _separator(self, tag: str, name: str) -> str:
@@ -77,6 +156,7 @@ class _Tags(dict):
             return _FIXED[name][opening]
         if name not in _BLOCKS:
             return ""
+        self.pre |= name == "pre"
         return f"\n{BREAK}\n" if opening and "break-" in tag and _PAGE_BREAK.search(tag) else "\n"
 
 
@@ -90,17 +170,26 @@ def hides(tag: str) -> bool:
     if ":0" in tight and _NO_SIZE.search(tight) or ":-" in tight and _FAR_OFF.search(tight):
         return True
     return ("fff" in tight or "white" in tight or "255,255,255" in tight) and (
-        _WHITE_BACK.search(tight) is not None and _WHITE_TEXT.search(tight) is not None)
+        _WHITE_BACK.search(tight) is not None and _WHITE_TEXT.search(tight) is not None
+    )
 
 
 def lines_of_html(source: str) -> list[str]:
     """The visible text of an HTML document as lines; BREAK stands alone on a line at each page border."""
+    return read_html(source)[0]
+
+
+def read_html(source: str) -> tuple[list[str], bool]:
+    """`lines_of_html`, and whether every comment, script and style was closed (one that is not hides the rest)."""
     if len(source) > _PIECE:
-        return [line for piece in _pieces(source) for line in lines_of_html(piece)]
+        read = [read_html(piece) for piece in _pieces(source)]
+        return [line for lines, _ in read for line in lines], all(whole for _, whole in read)
     if any(map(source.__contains__, _MARKS)):
         source = _SENTINELS.sub("", source)
-    text = _unescape(_joined(_flat(source)))
-    return _lines(_spread_rows(plain_unicode(text)))
+    text, whole = _joined(source)
+    text = _unescape(text)
+    text = unicodedata.normalize("NFC", text) if source.isascii() else plain_unicode(text)
+    return _lines(_spread_rows(text)), whole
 
 
 def _pieces(source: str) -> Iterator[str]:
@@ -119,32 +208,54 @@ def text_of_fragment(source: str) -> str:
 
 
 def _flat(source: str) -> str:
-    """Line ends in the source are spaces, except in PRE, where they are line breaks."""
-    if "<pre" in source or "<PRE" in source:
+    """Line ends in the source are spaces."""
+    return (
+        source.replace("\r\n", " ")
+        .replace("\n", " ")
+        .replace("\r", " ")
+        .replace("\t", " ")
+        .replace("\x0c", " ")
+        .replace("\x0b", " ")
+    )
+
+
+def _joined(source: str) -> tuple[str, bool]:
+    """The text with tags replaced by separators, and whether nothing was left open that hides the rest.
+
+    The quick split is kept unless a tag shows that it went wrong.
+    """
+    tags = _Tags()
+    parts, whole, sound = _replaced(_QUICK.split(_flat(source)), tags)
+    if tags.pre:
         source = _PRE.sub(lambda found: found[0].replace("\r\n", "\n").replace("\n", "<br>"), source)
-    return source.replace("\r\n", " ").replace("\n", " ").replace("\r", " ").replace("\t", " ").replace("\x0c", " ").replace("\x0b", " ")
+        parts, whole, sound = _replaced(_QUICK.split(_flat(source)), _Tags())
+    if not sound:
+        open_end: list[str] = []
+        source = _RAW.sub(lambda found: " " if found[2] else open_end.append(found[1]) or " ", source)
+        parts, whole, _ = _replaced(_CAREFUL.split(_flat(source)), _Tags())
+        whole = whole and not open_end
+    return "".join(parts), whole
 
 
-def _joined(source: str) -> str:
-    """The text with tags replaced by separators. The quick split is kept unless a tag shows that it went wrong."""
-    for pattern in (_QUICK, _CAREFUL):
-        if pattern is _CAREFUL:
-            source = _RAW.sub(" ", source)
-        parts = pattern.split(source)
-        tags, found = _Tags(), parts[1::2]
-        parts[1::2] = separators = list(map(tags.__getitem__, found))
-        sound = not tags.careful and "<" not in parts[-1]
-        if tags.gone:
-            sound &= _drop_hidden(parts, separators, found, tags.gone)
-        if sound:
-            break
-    return "".join(parts)
+def _replaced(parts: list[str], tags: _Tags) -> tuple[list[str], bool, bool]:
+    """Parts with tags replaced and hidden text blanked; whether nothing is left open; whether the split was right."""
+    found = parts[1::2]
+    parts[1::2] = separators = list(map(tags.__getitem__, found))
+    sound, whole = not tags.careful and "<" not in parts[-1], not tags.open_comment
+    if tags.gone:
+        closed, plain = _drop_hidden(parts, separators, found, tags.gone)
+        sound, whole = sound and plain, whole and closed
+    return parts, whole, sound
 
 
-def _drop_hidden(parts: list[str], separators: list[str], found: list[str], gone: dict[str, str]) -> bool:
-    """Blank parts from each hiding tag to its closing tag. False if a closing tag seems to have been swallowed."""
-    done, sound = 0, True
-    for at in [index for index, separator in enumerate(separators) if separator is HIDE]:
+def _drop_hidden(parts: list[str], separators: list[str], found: list[str], gone: dict[str, str]) -> tuple[bool, bool]:
+    """Blank parts from each hiding tag to its closing tag.
+
+    Returns whether all scripts and styles are closed, and whether no closing tag seems to have been swallowed.
+    """
+    done, at, closed, sound = 0, -1, True, True
+    for _ in range(separators.count(HIDE)):
+        at = separators.index(HIDE, at + 1)
         parts[2 * at + 1] = ""
         if at < done:
             continue
@@ -152,30 +263,37 @@ def _drop_hidden(parts: list[str], separators: list[str], found: list[str], gone
         end, plain = _closing(found, at, name)
         sound &= plain or name not in _RAWTEXT
         if end is None and name in _RAWTEXT:
-            end = len(found) - 1
+            end, closed = len(found) - 1, False
+            parts[-1] = ""
         if end is not None:
-            parts[2 * at + 1:2 * end + 2] = [""] * (2 * (end - at) + 1)
+            parts[2 * at + 1 : 2 * end + 2] = [""] * (2 * (end - at) + 1)
             done = end
-    return sound
+    return closed, sound
 
 
 def _closing(found: list[str], at: int, name: str) -> tuple[int | None, bool]:
     """Index of the tag that closes `found[at]` (None if none does), and whether no other of its kind came between."""
-    width, depth, plain = len(name) + 1, 1, True
-    nests = name not in _GONE and name != "p"
-    for index in range(at + 1, len(found)):
-        tag = found[index]
-        if tag[1] == "/":
-            if tag[2:width + 1].lower() == name and not tag[width + 1:width + 2].isalnum():
-                depth -= 1
-                if not depth:
-                    return index, plain
-        elif tag[1:width].lower() == name and not tag[width:width + 1].isalnum():
-            plain = False
-            if name == "p":
-                return index - 1, plain
-            depth += nests and not tag.endswith("/>")
-    return None, False
+    written = found[at][1 : len(name) + 1]
+    opening, closing = f"<{written}", f"</{written}>"
+    depth, begin, plain = 1, at + 1, True
+    while True:
+        try:
+            end = found.index(closing, begin)
+        except ValueError:
+            return None, False
+        inner = [tag for tag in found[begin:end] if tag.startswith(opening) and _opens(tag, opening)]
+        if inner and name == "p":
+            return found.index(inner[0], begin) - 1, False
+        plain = plain and not inner
+        depth += (len(inner) if name not in _GONE else 0) - 1
+        if not depth:
+            return end, plain
+        begin = end + 1
+
+
+def _opens(tag: str, opening: str) -> bool:
+    """Whether a tag that starts with `opening` ("<div") opens just that element."""
+    return not tag[len(opening)].isalnum() and not tag.endswith("/>")
 
 
 def _unescape(text: str) -> str:
@@ -190,7 +308,7 @@ class _Entities(dict):
     """Character references as HTML5 reads them; each different one is worked out once."""
 
     def __missing__(self, reference: str) -> str:
-        value = self[reference] = html.unescape(reference).translate(_NO_MARKS)
+        value = self[reference] = plain_unicode(html.unescape(reference).translate(_NO_MARKS))
         return value
 
 

@@ -18,26 +18,40 @@ from toolsmith.documents.writing import Writer
 from toolsmith.documents.xmltree import first, flat, local
 
 FIELDS = ("html_with_citations", "html_columbia", "html_lawbox", "xml_harvard", "html_anon_2020", "html", "plain_text")
-_STAR = re.compile(r"<(span|page-number)\b(?=[^>]*(?:star-pagination|citation-index|label=))[^>]*>\s*\*?(\d+)\s*</\1>", re.I)
+_STAR = re.compile(
+    r"<(span|page-number)\b(?=[^>]*(?:star-pagination|citation-index|label=))[^>]*>\s*\*?(\d+)\s*</\1>", re.I
+)
 _MARK = re.compile(r"<footnotemark[^>]*>\s*([^<]{1,5})\s*</footnotemark>", re.I)
 _HYPHEN = re.compile(r"(?<=[a-z])-\n[ \t]*(?=[a-z])")
 _MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 _DATE = re.compile(
     r"(?:\b(Decided|Filed|Dated|Entered|Opinion)\b|\b(Heard|Argued|Submitted|Filed under))?[^\S\n]*(?:on|Date)?[:\s]*"
-    rf"\b((?:{_MONTHS}|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.?)\s+(\d{{1,2}}),\s*(\d{{4}})", re.I)
+    rf"\b((?:{_MONTHS}|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.?)\s+(\d{{1,2}}),\s*(\d{{4}})",
+    re.I,
+)
 _COURT = re.compile(
-    r"^[ \t]*((?:In the )?(?:United States|Supreme|Superior|District|Circuit|Appellate|Court of|Commonwealth|Board of Vet)"
-    r"[^\n.]{0,60}?(?:Court|Appeals|Circuit|Division|Department)\b[^\n]{0,60})", re.I | re.M)
-_CITE = re.compile(r"\b(\d{1,4}) ((?:U\.\s?S\.|S\.\s?Ct\.|L\.\s?Ed\.(?:\s?2d)?|F\.(?:\s?(?:2d|3d|4th))?|F\.\s?Supp\.(?:\s?(?:2d|3d))?"
-                   r"|[A-Z][A-Za-z.]{0,12}\s?(?:2d|3d))) (\d{1,5})\b")
+    r"^[ \t]*((?:In the )?(?:United States|Supreme|Superior|District|Circuit|Appellate|Court of"
+    r"|Commonwealth|Board of Vet)"
+    r"[^\n.]{0,60}?(?:Court|Appeals|Circuit|Division|Department)\b[^\n]{0,60})",
+    re.I | re.M,
+)
+_CITE = re.compile(
+    r"\b(\d{1,4}) ((?:U\.\s?S\.|S\.\s?Ct\.|L\.\s?Ed\.(?:\s?2d)?|F\.(?:\s?(?:2d|3d|4th))?|F\.\s?Supp\.(?:\s?(?:2d|3d))?"
+    r"|[A-Z][A-Za-z.]{0,12}\s?(?:2d|3d))) (\d{1,5})\b"
+)
 _VERSUS = re.compile(r"\bv(?:s)?\.?\s", re.I)
-_ROLE = re.compile(r"(?:Plaintiff|Defendant|Appell|Petition|Respond|Cross|No\.|Docket|\d|In the\b|United States (?:Court|District))", re.I)
+_ROLE = re.compile(
+    r"(?:Plaintiff|Defendant|Appell|Petition|Respond|Cross|No\.|Docket|\d|In the\b|United States (?:Court|District))",
+    re.I,
+)
 # Roman and lettered headings, named parts, separate opinions.
 _PART = re.compile(
     r"^[ \t]*(?:(?:[IVX]{1,5}|[A-H])\.(?: [A-Z][^\n&,\d]{0,60})?"
     r"|(?:OPINION|ORDER|MEMORANDUM|DISSENT|FOOTNOTES|NOTES|SYLLABUS|Opinion|Footnotes|Notes)(?: [A-Z][^\n]{0,50})?:?"
-    r"|[A-Z][A-Za-z.' -]{2,40}, [^\n]{0,40}(?:Judge|Justice|[CP]\.?J\.|J\.)[^\n]{0,60}(?:dissent|concurr)[^\n]{0,60})[ \t]*$",
-    re.M)
+    r"|[A-Z][A-Za-z.' -]{2,40}, [^\n]{0,40}(?:Judge|Justice|[CP]\.?J\.|J\.)"
+    r"[^\n]{0,60}(?:dissent|concurr)[^\n]{0,60})[ \t]*$",
+    re.M,
+)
 
 
 def documents_of_json(raw: Any, name: str) -> tuple[list[Document], Provenance] | None:
@@ -71,7 +85,11 @@ def _records(raw: Any) -> list[Any]:
             one = one["fields"]
         if isinstance(one, dict):
             found += [one[key] for key in ("docket", "cluster", "opinion") if isinstance(one.get(key), dict)]
-            found += [inner for inner in one.get("opinions") or [] if isinstance(inner, dict)] if "casebody" not in one else []
+            found += (
+                [inner for inner in one.get("opinions") or [] if isinstance(inner, dict)]
+                if "casebody" not in one
+                else []
+            )
         found.append(one)
     return found
 
@@ -92,7 +110,8 @@ def _marked(source: str) -> tuple[str, tuple[str, ...]]:
     pages = tuple(found[1] for found in _STAR.findall(source))
     source = _MARK.sub(r"[\1]", _STAR.sub("", source))
     return _HYPHEN.sub("", text_of_fragment(source)) if "<footnote" not in source else text_of_fragment(
-        re.sub(r"(?<=[a-z])-\n(?=[a-z])", "", source)), pages
+        re.sub(r"(?<=[a-z])-\n(?=[a-z])", "", source)
+    ), pages
 
 
 def _typed(source: str) -> str:
@@ -111,7 +130,7 @@ def _write_parts(out: Writer, text: str) -> None:
     at, text = 0, text.strip()
     for found in _PART.finditer(text):
         if found.start() > at:
-            out.line(text[at:found.start()])
+            out.line(text[at : found.start()])
         out.mark(found[0].strip())
         at = found.start()
     out.line(text[at:])
@@ -139,11 +158,15 @@ def _provenance(raw: dict[str, Any], text: str, name: str) -> Provenance:
     known = of_text(text, name)
     url = raw.get("absolute_url") or raw.get("frontend_url") or raw.get("url")
     return Provenance(
-        "opinion", name, case=_case(raw, known.case),
+        "opinion",
+        name,
+        case=_case(raw, known.case),
         court=_text(court.get("name") if isinstance(court, dict) else court) or known.court,
         date=_text(raw.get("date_filed") or raw.get("decision_date") or raw.get("dateFiled")) or known.date,
         docket=_text(raw.get("docket_number") or raw.get("docketNumber")) or known.docket,
-        citations=_citations(raw) or known.citations, url=_text(url))
+        citations=_citations(raw) or known.citations,
+        url=_text(url),
+    )
 
 
 def _text(value: Any) -> str | None:
@@ -167,7 +190,9 @@ def _citations(raw: dict[str, Any]) -> tuple[str, ...]:
     found = []
     for one in raw.get("citations") or raw.get("citation") or []:
         if isinstance(one, dict):
-            found.append(one.get("cite") or " ".join(str(one.get(k, "")) for k in ("volume", "reporter", "page")).strip())
+            found.append(
+                one.get("cite") or " ".join(str(one.get(k, "")) for k in ("volume", "reporter", "page")).strip()
+            )
         elif isinstance(one, str):
             found.append(one)
     return tuple(one for one in found if one and not one.startswith("http"))
@@ -182,12 +207,19 @@ def documents_of_case_xml(root: Element, name: str) -> tuple[list[Document], Pro
         if source.strip():
             out.mark(title)
             _write_parts(out, text_of_fragment(html.unescape(source) if "&lt;" in source else source))
-    cites = tuple(" ".join((one.findtext(k) or "").strip() for k in ("Volume", "Reporter", "Page")).strip()
-                  for one in root.iter("Citation"))
+    cites = tuple(
+        " ".join((one.findtext(k) or "").strip() for k in ("Volume", "Reporter", "Page")).strip()
+        for one in root.iter("Citation")
+    )
     about = Provenance(
-        "opinion", name, case=first(root, "ShortName", "PartyHeader") or None, court=first(root, "CourtName") or None,
-        date=_iso(first(root, "DecisionDate")), docket=first(root, "DocketNumber") or None,
-        citations=tuple(one for one in cites if one))
+        "opinion",
+        name,
+        case=first(root, "ShortName", "PartyHeader") or None,
+        court=first(root, "CourtName") or None,
+        date=_iso(first(root, "DecisionDate")),
+        docket=first(root, "DocketNumber") or None,
+        citations=tuple(one for one in cites if one),
+    )
     return ([] if out.empty else [out.document("opinion", "1", name)]), about
 
 
@@ -196,8 +228,13 @@ def documents_of_mods(root: Element, name: str) -> tuple[list[Document], Provena
     document = xmlforms.document_of(root, "MODS", name)
     court = next((flat(one) for one in root.iter() if local(one) == "courtName"), "")
     return [document], Provenance(
-        "opinion", name, case=first(root, "title") or None, court=court or None,
-        date=_iso(first(root, "dateIssued", "dateFiled")), docket=first(root, "caseNumber") or None)
+        "opinion",
+        name,
+        case=first(root, "title") or None,
+        court=court or None,
+        date=_iso(first(root, "dateIssued", "dateFiled")),
+        docket=first(root, "caseNumber") or None,
+    )
 
 
 def _iso(date: str) -> str | None:
@@ -230,8 +267,14 @@ def of_text(text: str, name: str) -> Provenance:
     docket = re.search(r"\bNos?\.\s*([\w:–-]{3,20})", head)
     cites = tuple(dict.fromkeys(" ".join(one) for one in _CITE.findall(head[:600])))
     return Provenance(
-        "opinion", name, case=_parties(head), court=" ".join(court[1].split()).rstrip(".") if court else None,
-        date=_written(decided) if decided else None, docket=docket[1] if docket else None, citations=cites)
+        "opinion",
+        name,
+        case=_parties(head),
+        court=" ".join(court[1].split()).rstrip(".") if court else None,
+        date=_written(decided) if decided else None,
+        docket=docket[1] if docket else None,
+        citations=cites,
+    )
 
 
 def _parties(head: str) -> str | None:
@@ -241,8 +284,8 @@ def _parties(head: str) -> str | None:
         found = re.fullmatch(r"(.*?)\s*\bv(?:s)?\.\s*(.*)", line)
         if not found:
             continue
-        before = next(filter(_names, [found[1], *reversed(lines[max(0, at - 4):at])]), "")
-        after = next(filter(_names, [found[2], *lines[at + 1:at + 5]]), "")
+        before = next(filter(_names, [found[1], *reversed(lines[max(0, at - 4) : at])]), "")
+        after = next(filter(_names, [found[2], *lines[at + 1 : at + 5]]), "")
         if before and after:
             return f"{_party(before)} v. {_party(after)}"
     return None

@@ -15,7 +15,9 @@ from toolsmith.documents.xmltree import local, root_of
 from toolsmith.errors import DocumentRejected
 
 _ROOT = re.compile(r"<(?![?!])(?:[\w.-]+:)?([A-Za-z][\w.-]*)")
-_HTML = re.compile(r"<(?:!doctype\s+html|html|head|body|div|p|table|font|br|span|b|center|pre|hr|h[1-6]|title|section)\b", re.I)
+_HTML = re.compile(
+    r"<(?:!doctype\s+html|html|head|body|div|p|table|font|br|span|b|center|pre|hr|h[1-6]|title|section)\b", re.I
+)
 _INDEX_ROOTS = frozenset(("feed", "FilingSummary", "Error", "urlset", "rss"))
 _INDEX = re.compile(r"^(?:Form Type|Company Name|CIK\|Company Name)\b.{0,200}$", re.M)
 
@@ -34,8 +36,10 @@ def parse(data: bytes, name: str) -> Parsed:
     documents, known, aside = _read(data, name)
     if not any(re.search(r"\w", one.text) for one in documents):
         raise _nothing(documents, aside)
-    documents = [replace(one, flags=(*one.flags, "instruction_like")) if speaks_to_machines(one.text) else one
-                 for one in documents]
+    documents = [
+        replace(one, flags=(*one.flags, "instruction_like")) if speaks_to_machines(one.text) else one
+        for one in documents
+    ]
     known = replace(known, name=name, digest=digest, bytes=size)
     return Parsed(tuple(documents), known, tuple(aside))
 
@@ -110,10 +114,10 @@ def _read_xml(data: bytes, text: str, name: str) -> Found:
 def _read_text(text: str, head: str, name: str) -> Found:
     if _INDEX.search(head) and not is_html(text):
         raise DocumentRejected("index", "an EDGAR index lists filings and is none")
-    lines = lines_of(text)
+    lines, flags = lines_of(text)
     body = "\n".join(lines).strip("\n")
     if "casebody" in head or opinion.looks_like_opinion(body):
         return *opinion.document_of_lines(lines, name), []
     if body.count("§") > 5 and (document := regulation.document_of_lines(lines, name)):
         return [document], regulation.provenance([document], None, name), []
-    return filing.read_loose(body, text, name)
+    return filing.read_loose(body, flags, text, name)

@@ -7,11 +7,13 @@ from toolsmith.documents.encoding import clean
 from toolsmith.documents.markup import BREAK
 
 _PAGE = re.compile(r"^[ \t]*<PAGE>[ \t]*(?:[-\w. ]{0,12})[ \t]*$", re.I | re.M)
-_TABLE_MARK = re.compile(r"^[ \t]*</?(?:TABLE|CAPTION|MULTIPLIER|LEGEND|ARTICLE|CIK|NAME|FN|F\d+)>[ \t]*$\n?", re.I | re.M)
+_TABLE_MARK = re.compile(
+    r"^[ \t]*</?(?:TABLE|CAPTION|MULTIPLIER|LEGEND|ARTICLE|CIK|NAME|FN|F\d+)>[ \t]*$\n?", re.I | re.M
+)
 _STUB = re.compile(r"^[ \t]*<S>(?:[ \t]*<C>)*[ \t]*$\n?", re.I | re.M)
 _STRAY = re.compile(r"</?(?:TABLE|CAPTION|S|C|FN|F\d+|PAGE|TEXT)>", re.I)
 _DASHED = re.compile(rb"^- (?=-)", re.M)
-_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\r\n]{1,200}\r?\n", re.M)
+_BEGIN = re.compile(rb"begin [0-7]{3,4} [^\r\n]{1,200}\r?\n")
 _ENTITY = re.compile(r"&(?:amp|lt|gt|nbsp|quot|#\d{2,4});", re.I)
 _LINES = re.compile(r"\r\n?|\n|\x0b|\x85|\u2028|\u2029")
 
@@ -23,8 +25,11 @@ def undash(data: bytes) -> bytes:
 
 def uuencoded(data: bytes) -> tuple[int, int] | None:
     """The byte range of the first uuencoded block, or None. Prose that merely says "begin 644" is none."""
-    for found in _BEGIN.finditer(data):
-        if _looks_uu(data[found.end():found.end() + 80]):
+    at = 0
+    while (at := data.find(b"begin ", at)) >= 0:
+        found = _BEGIN.match(data, at) if not at or data[at - 1] in b"\r\n" else None
+        at += 6
+        if found and _looks_uu(data[found.end() : found.end() + 80]):
             shut = re.compile(rb"^end[ \t]*\r?$", re.M).search(data, found.end())
             return found.start(), shut.end() if shut else len(data)
     return None

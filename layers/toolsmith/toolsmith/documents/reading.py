@@ -3,19 +3,26 @@
 import re
 
 from toolsmith.documents.furniture import without_furniture
-from toolsmith.documents.markup import lines_of_html
+from toolsmith.documents.markup import read_html
 from toolsmith.documents.plaintext import lines_of_text
 
 # Tags that only HTML has; <TABLE>, <CAPTION>, <S>, <C> and <PAGE> are marks in typed filings too.
 _HTML = re.compile(
     r"<(?:!doctype\s+html|html|head|title|body|div|p|font|br|span|b|i|u|center|pre|hr|td|tr|h[1-6]|section|article|ul|a)"
-    r"(?=[\s/>])", re.I)
+    r"(?=[\s/>])",
+    re.I,
+)
 _COLUMNS = re.compile(r"<[sS]>\s*<[cC]>")
 _CELLS = re.compile(r"<(?:td|tr|br|p)[\s>]", re.I)
 _FRAME = re.compile(r"</?(?:html|head|body|div|center|title)\b[^>]*>", re.I)
 # Words addressed to the machine that reads, looked for before "instructions", "prompt" and chat marks only.
 _TRIGGER = re.compile(
-    r"instructions?|prompt|note to (?:ai|llm|language model|assistant)|<\|(?:im_start|system|endoftext)|\[/?inst\]|you are now an? (?:ai|assistant)")
+    r"instructions?|prompt|note to (?:ai|llm|language model|assistant)|<\|(?:im_start|system|endoftext)|\[/?inst\]"
+    r"|you are now an? (?:ai|assistant)"
+)
+_SIGNS = ("gnore ", "IGNORE", "isregard ", "orget ", "ote to AI", "ote to LLM", "<|", "INST]", "ou are now a")
+# Within so many characters a typed filing has its first table.
+_FIRST_TABLE = 300_000
 _ORDER = re.compile(r"\b(?:ignore|disregard|forget)\s[\w\s,]{0,40}$")
 LOW_YIELD = 0.002
 
@@ -24,34 +31,31 @@ def is_html(source: str) -> bool:
     """Whether to read as HTML. A typed filing in an <html> frame, with column marks and no cells, is typed text."""
     if not _HTML.search(source[:8192]):
         return False
-    return not _COLUMNS.search(source) or _CELLS.search(source) is not None
+    head = source[:_FIRST_TABLE]
+    typed = ("<C>" in head or "<c>" in head) and _COLUMNS.search(head) is not None
+    return not typed or _CELLS.search(source) is not None
 
 
-def lines_of(source: str) -> list[str]:
-    """Lines of text without page furniture."""
+def lines_of(source: str) -> tuple[list[str], tuple[str, ...]]:
+    """Lines of text without page furniture, and ("low_yield",) where most of the source seems to be lost."""
+    whole = True
     if is_html(source):
-        lines = lines_of_html(source)
+        lines, whole = read_html(source)
     else:
         lines = lines_of_text(_FRAME.sub("", source) if _HTML.search(source[:8192]) else source)
-    return without_furniture(lines)
-
-
-def completeness(source: str, text: str) -> tuple[str, ...]:
-    """("low_yield",) where far less text came out than went in, or an unclosed element hides the rest."""
-    return ("low_yield",) if len(text) < LOW_YIELD * len(source) or _unclosed(source) else ()
+    lines = without_furniture(lines)
+    whole = whole and sum(map(len, lines)) >= LOW_YIELD * len(source)
+    return lines, () if whole else ("low_yield",)
 
 
 def speaks_to_machines(text: str) -> bool:
     """Whether the text carries orders for a model that reads it, such as "ignore all previous instructions"."""
+    if not any(word in text for word in _SIGNS):
+        return False
     low = text.lower()
     for found in _TRIGGER.finditer(low):
-        if not found[0].startswith(("instruction", "prompt")) or _ORDER.search(low[max(0, found.start() - 60):found.start()]):
+        if not found[0].startswith(("instruction", "prompt")) or _ORDER.search(
+            low[max(0, found.start() - 60) : found.start()]
+        ):
             return True
     return False
-
-
-def _unclosed(source: str) -> bool:
-    """Whether a comment, script or style is never closed, which hides all that follows."""
-    if source.rfind("<!--") > source.rfind("-->"):
-        return True
-    return any(source.rfind(f"<{name}") > source.rfind(f"</{name}") for name in ("script", "style", "SCRIPT", "STYLE"))

@@ -11,10 +11,95 @@ from toolsmith.documents.model import Document, Provenance
 from toolsmith.documents.writing import Writer
 from toolsmith.documents.xmltree import flat, local
 
-ROOTS = frozenset(["ECFR", "DLPSTEXTCLASS", "CFRDOC", "CFRGRANULE", "TITLE", "CHAPTER", "SUBCHAP", "PART", "SUBPART", "SECTION", "APPENDIX", "NOTICE", "RULE", "PRORULE", "FEDREG", "regulation", "DIV1", "DIV2", "DIV3", "DIV4", "DIV5", "DIV6", "DIV7", "DIV8", "DIV9"])
+ROOTS = frozenset(
+    [
+        "ECFR",
+        "DLPSTEXTCLASS",
+        "CFRDOC",
+        "CFRGRANULE",
+        "TITLE",
+        "CHAPTER",
+        "SUBCHAP",
+        "PART",
+        "SUBPART",
+        "SECTION",
+        "APPENDIX",
+        "NOTICE",
+        "RULE",
+        "PRORULE",
+        "FEDREG",
+        "regulation",
+        "DIV1",
+        "DIV2",
+        "DIV3",
+        "DIV4",
+        "DIV5",
+        "DIV6",
+        "DIV7",
+        "DIV8",
+        "DIV9",
+    ]
+)
 _FEDERAL_REGISTER = frozenset(("NOTICE", "RULE", "PRORULE", "FEDREG"))
-_SKIP = frozenset(["CFRTOC", "HEADER", "AMDDATE", "VOLUME", "FMTR", "TOC", "TOCHD", "EDNOTES", "MATH", "IMG", "GPH", "GID", "PRTPAGE", "FRDOC", "BILCOD", "TITLEPG", "BTITLE", "tableOfContents", "fdsys", "preamble", "effectiveDate"])
-_LINES = frozenset(["P", "FP", "PSPACE", "HD1", "HD2", "HD3", "HED", "HD", "CITA", "SECAUTH", "APPRO", "EXTRACT", "PARAUTH", "FTNT", "LI", "AGENCY", "SUBJECT", "ACT", "DEPDOC", "EAR", "RESERVED", "SIG", "DATED", "NAME", "TITLE", "FL", "CFR", "RIN", "content", "title"])
+_SKIP = frozenset(
+    [
+        "CFRTOC",
+        "HEADER",
+        "AMDDATE",
+        "VOLUME",
+        "FMTR",
+        "TOC",
+        "TOCHD",
+        "EDNOTES",
+        "MATH",
+        "IMG",
+        "GPH",
+        "GID",
+        "PRTPAGE",
+        "FRDOC",
+        "BILCOD",
+        "TITLEPG",
+        "BTITLE",
+        "tableOfContents",
+        "fdsys",
+        "preamble",
+        "effectiveDate",
+    ]
+)
+_LINES = frozenset(
+    [
+        "P",
+        "FP",
+        "PSPACE",
+        "HD1",
+        "HD2",
+        "HD3",
+        "HED",
+        "HD",
+        "CITA",
+        "SECAUTH",
+        "APPRO",
+        "EXTRACT",
+        "PARAUTH",
+        "FTNT",
+        "LI",
+        "AGENCY",
+        "SUBJECT",
+        "ACT",
+        "DEPDOC",
+        "EAR",
+        "RESERVED",
+        "SIG",
+        "DATED",
+        "NAME",
+        "TITLE",
+        "FL",
+        "CFR",
+        "RIN",
+        "content",
+        "title",
+    ]
+)
 _GROUPED = frozenset(["AUTH", "SOURCE", "EDNOTE", "EFFDNOT", "CROSSREF", "NOTE"])
 _SECTION_NUMBER = re.compile(r"§+\s*([0-9A-Z][\w.–—-]*(?:\s*(?:through|to|–|-)\s*§?\s*[0-9][\w.-]*)?)")
 _TYPED_HEAD = re.compile(r"§+\s*(\d+\.[\w.–—-]*\w)(?:\s|$)[^\n]{0,250}$")
@@ -35,8 +120,12 @@ def provenance(documents: list[Document], root: Element | None, name: str) -> Pr
     titles = {one.facts.get("title", "") for one in documents} - {""}
     parts = {one.facts.get("cfr_part", "") for one in documents} - {""}
     return Provenance(
-        "regulation", name, cfr_title=titles.pop() if len(titles) == 1 else None,
-        cfr_part=parts.pop() if len(parts) == 1 else None, date=_date_of(root, name))
+        "regulation",
+        name,
+        cfr_title=titles.pop() if len(titles) == 1 else None,
+        cfr_part=parts.pop() if len(parts) == 1 else None,
+        date=_date_of(root, name),
+    )
 
 
 def _date_of(root: Element | None, name: str) -> str | None:
@@ -54,7 +143,9 @@ def _title_of(root: Element, name: str) -> str:
     for one in root.iter():
         tag = local(one)
         if tag in ("DIV1", "CFRTITLE", "TITLENUM", "TITLE", "cfrTitleNum", "IDNO"):
-            found = re.search(r"Title\s+(\d{1,2})\b", flat(one)[:300], re.I) or re.fullmatch(r"(\d{1,2})", flat(one)[:9])
+            found = re.search(r"Title\s+(\d{1,2})\b", flat(one)[:300], re.I) or re.fullmatch(
+                r"(\d{1,2})", flat(one)[:9]
+            )
             if found:
                 return found[1]
         path = re.search(r"title-(\d{1,2})\b|(\d{1,2}) CFR\b", one.get("hierarchy_metadata", ""))
@@ -67,7 +158,7 @@ def _title_of(root: Element, name: str) -> str:
 
 # GovInfo cuts a title into volumes and says so in its heading; the API does not.
 _VOLUME = re.compile(r"\s*--\s*Volume \d+$")
-_STRUCTURE = frozenset("part subpart section paragraph appendix interpretation".split())
+_STRUCTURE = frozenset(("part", "subpart", "section", "paragraph", "appendix", "interpretation"))
 _ABOVE = {"DIV1": 0, "DIV2": 1, "DIV3": 1, "DIV4": 2, "CHAPTER": 1, "SUBCHAP": 2}
 
 
@@ -84,9 +175,15 @@ class _Walk:
         if not self._out.empty:
             facts = {"title": self.title, "cfr_part": self.part}
             kind = f"{self.title} CFR {self.part}".strip() if self.part else self._kind
-            self.documents.append(self._out.document(
-                kind, str(len(self.documents) + 1), self.name, facts={k: v for k, v in facts.items() if v},
-                whole=True))
+            self.documents.append(
+                self._out.document(
+                    kind,
+                    str(len(self.documents) + 1),
+                    self.name,
+                    facts={k: v for k, v in facts.items() if v},
+                    whole=True,
+                )
+            )
         self._out = Writer()
 
     def element(self, one: Element) -> None:
@@ -160,7 +257,8 @@ class _Walk:
     def _children(self, one: Element) -> None:
         for child in one:
             if local(child) not in ("HEAD", "SECTNO", "subject", "appendixTitle") and not (
-                    local(child) == "SUBJECT" and local(one) == "SECTION"):
+                local(child) == "SUBJECT" and local(one) == "SECTION"
+            ):
                 self.element(child)
             if child.tail and child.tail.strip():
                 self._out.line(" ".join(child.tail.split()))
@@ -173,7 +271,10 @@ class _Walk:
 
 
 def _has_blocks(one: Element) -> bool:
-    return any(local(child) in _LINES or local(child) in _STRUCTURE or local(child).upper() in ("TABLE", "GPOTABLE") for child in one)
+    return any(
+        local(child) in _LINES or local(child) in _STRUCTURE or local(child).upper() in ("TABLE", "GPOTABLE")
+        for child in one
+    )
 
 
 def _head(one: Element) -> str:
@@ -205,7 +306,9 @@ def document_of_lines(lines: list[str], name: str) -> Document | None:
             out.line(line)
     title = _TITLE_IN.search(name) or _TITLE_IN.search("\n".join(lines[:40]))
     facts = {"title": title[1] if title else "", "cfr_part": number.split(".")[0]}
-    written = out.document(" CFR ".join(facts.values()).strip(), "1", name, {k: v for k, v in facts.items() if v}, whole=True)
+    written = out.document(
+        " CFR ".join(facts.values()).strip(), "1", name, {k: v for k, v in facts.items() if v}, whole=True
+    )
     return written if sum(1 for one in written.sections if one.number) > 1 else None
 
 

@@ -8,22 +8,30 @@ from toolsmith.documents.model import Section
 # "Item 7A.", "ITEM 2.02", "Part II, Item 1": an item heading starts its line.
 _ITEM = re.compile(
     r"\n[ \t]*(?i:(?:part\s+(i{1,3}|iv)\b[\s,.:–—-]*)?items?[ \t]+(\d{1,2}(?:\.\d\d)?)(?:[ \t]?([a-j])(?![\w’']))?"
-    r"[ \t]*[.:–—\-\t ]*([^\n]{0,200}))(?=\n)")
+    r"[ \t]*[.:–—\-\t ]*([^\n]{0,200}))(?=\n)"
+)
 _PART = re.compile(r"\n[ \t]*(?i:part)[ \t]+(I{1,3}|IV|i{1,3})\b[^\n]{0,80}(?=\n)")
 _SIGNATURES = re.compile(r"\n[ \t]*(?i:signatures?|s i g n a t u r e s?)[ \t]*:?(?=\n)")
 _STATEMENTS = re.compile(
     r"\n[ \t]*(?i:index to (?:the )?(?:consolidated )?financial statements|(?:consolidated )?financial statements"
-    r"|reports? of independent (?:registered )?(?:certified )?(?:public )?account\w*[^\n]{0,40}|exhibit index)[ \t]*(?=\n)")
+    r"|reports? of independent (?:registered )?(?:certified )?(?:public )?account\w*[^\n]{0,40}"
+    r"|exhibit index)[ \t]*(?=\n)"
+)
 _HEADING = re.compile(r"\n[ \t]*((?:NOTES?\s+\d+[^\n]{0,100}|[A-Z][A-Z ,.&'’()/:;–—-]{7,100}))(?=\n)")
 _REFERENCE = re.compile(
     r"incorporated\s+(?:herein\s+|in(?:to)?\s+this\s+(?:report|item|form[\w\s-]{0,8})\s+)?by\s+(?:this\s+)?reference"
     r"|incorporated\s+herein|(?:set\s+forth|included|contained|appears?|found)\s+(?:in|under)\s[^.]{0,80}"
-    r"(?:proxy\s+statement|annual\s+report\s+to\s+(?:share|stock)holders|exhibit\s+13)", re.I)
+    r"(?:proxy\s+statement|annual\s+report\s+to\s+(?:share|stock)holders|exhibit\s+13)",
+    re.I,
+)
 _RUNS_ON = re.compile(r"(?:of|and|or|in|to|above|below|herein|hereof|\([a-z0-9]{1,3}\))(?!\w)", re.I)
 # Titles of a 10-Q's second part; its item numbers begin again at 1.
 _SECOND_PART = re.compile(
-    r"legal proceed|risk factor|unregistered|changes in securities|use of proceeds|defaults? |mine safety|submission of matters"
-    r"|other information|exhibits|issuer purchases|removed and reserved", re.I)
+    r"legal proceed|risk factor|unregistered|changes in securities|use of proceeds|defaults? |mine safety"
+    r"|submission of matters"
+    r"|other information|exhibits|issuer purchases|removed and reserved",
+    re.I,
+)
 _FIRST_PART = re.compile(r"financial statements|management|quantitative|controls", re.I)
 # A row of a table of contents ends in its page.
 _LISTED = re.compile(r"(?:[\t.]|\s\s|[a-z]\s)\s*\d{1,3}$")
@@ -86,7 +94,7 @@ def _items(text: str, form: str) -> list[tuple[int, str, str]]:
         return []
     chosen = _each_once(text, heads) if any("." in one.number for one in heads) else _best_chain(text, heads)
     marks = [(one.start, _title(one, twice), one.number) for one in chosen]
-    front = _headings(text[:marks[0][0]]) if marks[0][0] > max(LONG_FRONT, len(text) // 4) else []
+    front = _headings(text[: marks[0][0]]) if marks[0][0] > max(LONG_FRONT, len(text) // 4) else []
     return front + marks + _after(text, marks[-1][0])
 
 
@@ -96,7 +104,7 @@ def _heads(text: str, twice: bool) -> list[_Head]:
     heads: list[_Head] = []
     for found in _ITEM.finditer(padded):
         rest = found[4].strip()
-        if rest and (rest[0].islower() or rest[0] in ",;)”\"’" or _RUNS_ON.match(rest)):
+        if rest and (rest[0].islower() or rest[0] in ',;)”"’' or _RUNS_ON.match(rest)):
             continue
         start = found.start()
         rest = rest or _next_line(padded, found.end())
@@ -123,7 +131,7 @@ def _part_of(title: str, said: int, parts: list[tuple[int, int]], at: int) -> in
 
 def _next_line(text: str, at: int) -> str:
     """The line after a heading that has no title of its own, where it can be one."""
-    line = next((one.strip() for one in text[at:at + 300].split("\n") if one.strip()), "")
+    line = next((one.strip() for one in text[at : at + 300].split("\n") if one.strip()), "")
     return line if len(line) < 120 and not line.lower().startswith(("item", "part")) else ""
 
 
@@ -142,7 +150,9 @@ def _best_chain(text: str, heads: list[_Head]) -> list[_Head]:
     ends = [one.start for one in heads[1:]] + [len(text)]
     best: dict[tuple[int, int, str], tuple[int, tuple]] = {}
     for one, end in zip(heads, ends, strict=True):
-        before = max((found for key, found in best.items() if key < one.key), key=lambda found: found[0], default=(0, ()))
+        before = max(
+            (found for key, found in best.items() if key < one.key), key=lambda found: found[0], default=(0, ())
+        )
         weight = before[0] + (1 if _LISTED.search(one.title) else min(end - one.start, LONG_ENOUGH) + 2)
         if one.key not in best or weight >= best[one.key][0]:
             best[one.key] = (weight, (before[1], one))

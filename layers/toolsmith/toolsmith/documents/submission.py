@@ -9,11 +9,21 @@ _TAG = re.compile(rb"<(TYPE|SEQUENCE|FILENAME|DESCRIPTION)>[ \t]*([^\r\n<]{0,409
 _TEXT = re.compile(rb"<TEXT>[ \t]*\r?\n?", re.I)
 _HEADER_FIELD = re.compile(r"(?:^[ \t]*|<)([A-Z][A-Z0-9 ()/.-]{1,60})[:>][ \t]*([^\s<][^\r\n<]*)", re.M)
 # The blocks of a header, the company that a filing is about first.
-_BLOCK = re.compile(r"^[ \t]*(ISSUER|SUBJECT COMPANY|FILER|FILED BY|FILED FOR|REPORTING-OWNER):[ \t]*$"
-                    r"|<(ISSUER|SUBJECT-COMPANY|FILER|FILED-BY|REPORTING-OWNER)>", re.M)
+_BLOCK = re.compile(
+    r"^[ \t]*(ISSUER|SUBJECT COMPANY|FILER|FILED BY|FILED FOR|REPORTING-OWNER):[ \t]*$"
+    r"|<(ISSUER|SUBJECT-COMPANY|FILER|FILED-BY|REPORTING-OWNER)>",
+    re.M,
+)
 _ABOUT = ("ISSUER", "SUBJECT COMPANY", "FILER")
-_HEADS = (b"<SEC-DOCUMENT>", b"<IMS-DOCUMENT>", b"<SEC-HEADER>", b"<IMS-HEADER>", b"<SUBMISSION>", b"<DOCUMENT>",
-          b"<ACCEPTANCE-DATETIME>")
+_HEADS = (
+    b"<SEC-DOCUMENT>",
+    b"<IMS-DOCUMENT>",
+    b"<SEC-HEADER>",
+    b"<IMS-HEADER>",
+    b"<SUBMISSION>",
+    b"<DOCUMENT>",
+    b"<ACCEPTANCE-DATETIME>",
+)
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 PEM = b"-----BEGIN PRIVACY-ENHANCED MESSAGE-----"
 
@@ -75,10 +85,10 @@ def _next_open(data: bytes, at: int) -> int:
 def _part(data: bytes, at: int, limit: int) -> Part:
     closing = max(data.rfind(mark, max(at, limit - 65536), limit) for mark in _CLOSE)
     end = closing if closing >= 0 else limit
-    head = data[at:min(at + 16384, end)]
+    head = data[at : min(at + 16384, end)]
     text = _TEXT.search(head)
     fields: dict[str, str] = {}
-    for name, value in _TAG.findall(head[:text.start()] if text else head):
+    for name, value in _TAG.findall(head[: text.start()] if text else head):
         fields.setdefault(name.decode().upper(), value.decode("latin-1").strip())
     start = at + text.end() if text else end
     for mark in (b"</TEXT>", b"</text>"):
@@ -98,7 +108,7 @@ def safe_name(name: str) -> tuple[str, tuple[str, ...]]:
 def header(data: bytes) -> Header:
     """The submission's header. Values that are no date or no CIK become None and are flagged."""
     first = _next_open(data, 0)
-    text = data[:min(first if first >= 0 else len(data), 65536)].decode("latin-1").replace("\r", "\n")
+    text = data[: min(first if first >= 0 else len(data), 65536)].decode("latin-1").replace("\r", "\n")
     about = _about(text)
     values = _fields(about + "\n" + text)
     flags: list[str] = []
@@ -125,7 +135,7 @@ def _about(text: str) -> str:
     for wanted in _ABOUT:
         if wanted in names:
             at = names.index(wanted)
-            return text[marks[at].end():ends[at]]
+            return text[marks[at].end() : ends[at]]
     return ""
 
 

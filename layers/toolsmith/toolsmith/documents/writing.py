@@ -34,17 +34,23 @@ class Writer:
     def empty(self) -> bool:
         return not self._lines
 
-    def document(self, kind: str, sequence: str, filename: str, facts: dict[str, str] | None = None,
-                 whole: bool = False) -> Document:
+    def document(
+        self, kind: str, sequence: str, filename: str, facts: dict[str, str] | None = None, whole: bool = False
+    ) -> Document:
         """The document written so far; sections that take most of the text are cut unless they stay `whole`."""
         text = "\n".join(self._lines)
         sections = self._sections(len(text))
-        return Document(kind, sequence, filename, text, sections if whole else divided(text, sections), facts=facts or {})
+        return Document(
+            kind, sequence, filename, text, sections if whole else divided(text, sections), facts=facts or {}
+        )
 
     def _sections(self, total: int) -> tuple[Section, ...]:
         heads = [one for one in self._heads if one[0] < total]
         if not heads or heads[0][0]:
             heads.insert(0, (0, "", "", ()))
         ends = [one[0] for one in heads[1:]] + [total]
-        return tuple(Section(title, start, end, flags, number)
-                     for (start, title, number, flags), end in zip(heads, ends, strict=True) if end > start)
+        return tuple(
+            Section(title, start, end, flags, number)
+            for (start, title, number, flags), end in zip(heads, ends, strict=True)
+            if end > start
+        )

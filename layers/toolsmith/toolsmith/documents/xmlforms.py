@@ -67,9 +67,13 @@ def provenance(root: Element, name: str) -> Provenance:
     cik = first(root, "issuerCik", "issuerCIK", "cik", "filerCik", "filerId").lstrip("0")
     form = first(root, "documentType", "submissionType", "schemaType")
     return Provenance(
-        "filing", name, cik=cik if cik.isdigit() else None, form=form or None,
+        "filing",
+        name,
+        cik=cik if cik.isdigit() else None,
+        form=form or None,
         company=first(root, "issuerName", "entityName", "companyName", "regName", "nameOfIssuerOfSecurities") or None,
-        period=_iso(first(root, "periodOfReport", "repPdDate", "reportCalendarOrQuarter")))
+        period=_iso(first(root, "periodOfReport", "repPdDate", "reportCalendarOrQuarter")),
+    )
 
 
 def _iso(date: str) -> str | None:

@@ -7,6 +7,7 @@ its own role; the emulator verifies the signatures and evaluates the role's poli
 import json
 import secrets
 import threading
+from functools import cache
 
 import boto3
 from botocore.config import Config
@@ -69,8 +70,7 @@ class Identities:
             variables = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "test"}
         keys = {key.lower(): value for key, value in variables.items()}
         with _making:
-            session = boto3.session.Session(region_name=REGION)
-            return session.client(service, endpoint_url=self._endpoint, config=CONFIG, **keys)
+            return _session().client(service, endpoint_url=self._endpoint, config=CONFIG, **keys)
 
     def require_trust(self, role_arn: str, principal: str) -> None:
         """Check that the role exists and lets `principal` (an AWS service) assume it.
@@ -90,6 +90,12 @@ class Identities:
 
 
 _making = threading.Lock()
+
+
+@cache
+def _session() -> boto3.session.Session:
+    """One session for all clients: each session holds its own copy of every service model it has read."""
+    return boto3.session.Session(region_name=REGION)
 
 
 def _issue(role_arn: str, name: str) -> dict[str, str]:

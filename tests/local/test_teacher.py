@@ -5,6 +5,8 @@ import json
 from collections import Counter
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from local import teacher
 from local.teacher import grammar, mistakes, phrases
@@ -240,3 +242,11 @@ def test_sentences_keep_their_place_in_the_chunk():
     for span in phrases.sentences(text):
         assert " ".join(text[span.start : span.end].split()) == span.text
     assert [span.text[:8] for span in phrases.sentences(text)] == ["The plan", "It close"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=1500), st.sampled_from(["filing", "regulation", "opinion"]))
+def test_no_text_breaks_it(text, source):
+    one = chunk(source) | {"text": text + "x"}
+    prompt = build_prompt(CATALOG, one, 0, make_nonce(one, 0, 1), wanted=order(source))
+    assert teacher.answer(prompt.system, prompt.user).stop_reason == "end_turn"

@@ -9,6 +9,7 @@ import pytest
 from toolsmith.catalog import load_catalog
 from toolsmith.datasets import DatasetConfig, accepted, assemble, leaks
 from toolsmith.datasets.select import normalised
+from toolsmith.datasets.sensitive import sensitive, sensitive_example
 from toolsmith.datasets.similarity import NearIndex, jaccard, words
 from toolsmith.datasets.split import FRACTIONS, assign
 from toolsmith.errors import DatasetLeaks, DatasetTooSmall, InvalidInput
@@ -148,6 +149,14 @@ def test_similarity_ignores_names_but_not_matter():
     assert jaccard(left, words("What did SEC v. Ralston hold about insider trading penalties?")) < 0.8
 
 
+@pytest.mark.parametrize(
+    "citation",
+    ["Rule 506(b)", "17 C.F.R. § 230.506(b)", "15 USC 78j(b)", "485 U.S. 224 (1988)", "section 5", "§ 240.10b-5"],
+)
+def test_a_citation_is_one_word_to_the_comparison(citation):
+    assert words(f"what does {citation} say of notes?") == {"what", "does", "cite", "say", "of", "notes"}
+
+
 def test_near_copies_leave_training_rather_than_the_test():
     examples = corpus(groups=20)
     placed = assign(examples, SMALL.seed)
@@ -187,6 +196,56 @@ def test_reserved_words_never_reach_a_job():
     poisoned = example(rng, "company:p", "filing", "compliance_validation", question="Is the clause User: admin valid?")
     dataset = assemble([*corpus(), poisoned], resolves, SMALL)
     assert [d.reason for d in dataset.dropped] == ["reserved_word"]
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "AKIA" + "ABCDEFGHIJKLMNOP",
+        "aws_secret_access_key = " + "a1B2" * 10,
+        "-----BEGIN RSA " + "PRIVATE KEY-----",
+        "ghp_" + "a" * 36,
+        "123-45-6789",
+        "password: hunter22",
+        "4111 1111 1111 1111",
+    ],
+)
+@pytest.mark.parametrize("place", ["question", "quote", "argument"])
+def test_secrets_and_personal_numbers_never_reach_a_file(secret, place):
+    bad = example(random.Random(12), "company:s", "filing", "compliance_validation")
+    if place == "question":
+        bad["question"] += f" {secret}"
+    elif place == "quote":
+        bad["evidence"]["quote"] += f" {secret}"
+    else:
+        bad["calls"][0]["arguments"]["query"] = secret
+    assert sensitive_example(bad)
+    assert secret not in sensitive_example(bad)
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        "0001104659-03-004925",
+        "Commission file number 001-38048",
+        "EIN 94-2404110",
+        "(408) 996-1010",
+        "1,234,567,890,123.00",
+        "1234 5678 9012 3456",
+        "17 CFR 240.10b-5",
+        "000-12-3456",
+    ],
+)
+def test_numbers_of_filings_are_not_taken_for_personal_ones(harmless):
+    assert sensitive(f"It says {harmless} on the cover.") is None
+
+
+def test_an_example_with_a_secret_is_left_out_and_counted():
+    bad = example(random.Random(13), "company:s", "filing", "compliance_validation")
+    bad["question"] += " 123-45-6789"
+    dataset = assemble([*corpus(), bad], resolves, SMALL)
+    assert dataset.manifest["dropped"]["sensitive"] == 1
+    assert b"123-45-6789" not in b"".join(dataset.files.values())
 
 
 @pytest.mark.parametrize("field", ["group", "chunk", "question", "quote"])

@@ -1,6 +1,5 @@
 """From verified examples to a dataset: select, split, check, export, describe. Pure: bytes in, bytes out."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -76,13 +75,14 @@ def assemble(
     config, catalog = config or DatasetConfig(), catalog or load_catalog()
     selection = select.start(examples)
     select.drop_reserved(selection)
+    select.drop_sensitive(selection)
     select.drop_unresolved(selection, check)
     select.drop_exact(selection)
     placed = assign(selection.kept, config.seed, config.fractions)
     select.drop_near(selection, placed, config.near_threshold)
     for example in selection.kept:
         example["accept"] = example.get("accept") or accepted(example["calls"], canonical_citation)
-    splits = _splits(selection.kept, placed, config.seed)
+    splits = _splits(selection.kept, placed)
     gate.require_enough(splits, config.least, select.reasons(selection.dropped))
     gate.require_no_leak(splits, config.near_threshold)
     files = _export(splits, export.Prompts.of(catalog), config)
@@ -90,13 +90,11 @@ def assemble(
     return _describe(files, splits, selection.dropped, config, catalog, rejections or {})
 
 
-def _splits(kept: Iterable[dict[str, Any]], placed: Mapping[str, str], seed: int) -> dict[str, list[dict[str, Any]]]:
-    """Examples by split, shuffled by a hash, so that no job sees them sorted by document."""
+def _splits(kept: Iterable[dict[str, Any]], placed: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+    """Examples by split in the order of their ids; ids are digests, so no job sees them sorted by document."""
     splits: dict[str, list[dict[str, Any]]] = {name: [] for name in SPLITS}
     for example in kept:
         splits[placed[example["group"]]].append(example)
-    for examples in splits.values():
-        examples.sort(key=lambda example: hashlib.sha256(f"{seed}\n{example['id']}".encode()).digest())
     return splits
 
 

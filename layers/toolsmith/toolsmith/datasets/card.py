@@ -14,6 +14,7 @@ _WHY = {
     "ambiguous": "the same question had different answers",
     "shared_evidence": "the quoted passage also stands in a document of another split",
     "unresolved": "a call finds nothing in the whole corpus",
+    "sensitive": "holds a secret or a personal number",
     "reserved_word": "holds a word that training services refuse",
     "incomplete": "fields of the example are missing",
 }

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from toolsmith.datasets.sensitive import sensitive_example
 from toolsmith.datasets.similarity import QUOTE_WORDS, NearIndex
 from toolsmith.datasets.validate_messages import reserved_word
 
@@ -71,6 +72,16 @@ def drop_reserved(selection: Selection) -> None:
     def verdict(example: Example) -> tuple[str, str] | None:
         word = reserved_word(example["question"])
         return ("reserved_word", f"{word!r} in the question") if word else None
+
+    selection.drop_where(verdict)
+
+
+def drop_sensitive(selection: Selection) -> None:
+    """Examples with a secret or a personal number in the question, an argument or the evidence; it is not repeated."""
+
+    def verdict(example: Example) -> tuple[str, str] | None:
+        kind = sensitive_example(example)
+        return ("sensitive", f"{kind} in the example") if kind else None
 
     selection.drop_where(verdict)
 

@@ -1,0 +1,176 @@
+"""Rules that template.yaml has to keep. Each check is a function of the parsed resources."""
+
+import json
+import re
+
+import pytest
+
+from tests.template.loading import ROOT, as_list, machines, resources, statements, template
+
+# Actions that know no resource, or whose resource has no name before it exists; each with the reason.
+RESOURCELESS = {
+    "cloudwatch:PutMetricData": "knows no resource; narrowed by its namespace",
+    "ecr:GetAuthorizationToken": "knows no resource",
+    **dict.fromkeys(
+        (
+            "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
+            "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
+        ),
+        "vended logs of Step Functions know no resource",
+    ),
+    **dict.fromkeys(
+        ("xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"),
+        "X-Ray knows no resource",
+    ),
+}  # fmt: skip
+
+
+def test_no_statement_grants_every_action():
+    wild = [(name, action) for name, s in statements() for action in as_list(s["Action"]) if action.endswith("*")]
+    assert wild == []
+
+
+def test_every_resource_is_named_unless_there_is_a_reason():
+    wild = {(name, a) for name, s in statements() if s["Resource"] == "*" for a in as_list(s["Action"])}
+    assert {pair for pair in wild if pair[1] not in RESOURCELESS} == set()
+
+
+def test_roles_are_passed_to_one_named_service_only():
+    passing = [(name, s) for name, s in statements() if "iam:PassRole" in as_list(s["Action"])]
+    assert len(passing) == 2
+    for name, statement in passing:
+        assert "iam:PassedToService" in statement["Condition"]["StringEquals"], name
+        assert statement["Resource"] != "*", name
+
+
+def test_roles_of_services_are_only_for_this_account():
+    for name, role in resources("AWS::IAM::Role").items():
+        for statement in role["Properties"]["AssumeRolePolicyDocument"]["Statement"]:
+            assert "aws:SourceAccount" in statement["Condition"]["StringEquals"], name
+
+
+def test_every_bucket_is_private_versioned_encrypted_and_kept():
+    buckets = resources("AWS::S3::Bucket")
+    assert len(buckets) == 2
+    policed = {p["Properties"]["Bucket"]["!Ref"]: p for p in resources("AWS::S3::BucketPolicy").values()}
+    for name, bucket in buckets.items():
+        properties = bucket["Properties"]
+        assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}, name
+        assert properties["VersioningConfiguration"] == {"Status": "Enabled"}, name
+        assert "BucketEncryption" in properties and "LifecycleConfiguration" in properties, name
+        assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain", name
+        tls = policed[name]["Properties"]["PolicyDocument"]["Statement"][0]
+        assert tls["Effect"] == "Deny" and tls["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}, name
+
+
+def test_the_ledger_is_kept_encrypted_and_recoverable():
+    (ledger,) = resources("AWS::DynamoDB::Table").values()
+    assert ledger["DeletionPolicy"] == ledger["UpdateReplacePolicy"] == "Retain"
+    assert ledger["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert ledger["Properties"]["SSESpecification"] == {"SSEEnabled": True}
+
+
+def test_an_event_that_cannot_be_delivered_is_retried_and_kept():
+    rules = resources("AWS::Events::Rule")
+    assert rules
+    for name, rule in rules.items():
+        for target in rule["Properties"]["Targets"]:
+            assert target["DeadLetterConfig"]["Arn"] == {"!GetAtt": "DeadLetters.Arn"}, name
+            assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0, name
+    for name, queue in resources("AWS::SQS::Queue").items():
+        assert queue["Properties"]["SqsManagedSseEnabled"] is True, name
+        if name != "DeadLetters":
+            assert queue["Properties"]["RedrivePolicy"]["maxReceiveCount"] >= 3, name
+
+
+def test_every_rule_that_writes_to_a_queue_is_named_in_its_policy():
+    (policy,) = resources("AWS::SQS::QueuePolicy").values()
+    allowed = policy["Properties"]["PolicyDocument"]["Statement"][0]["Condition"]
+    named = {source["!GetAtt"] for source in allowed["ArnEquals"]["aws:SourceArn"]}
+    assert named == {f"{name}.Arn" for name in resources("AWS::Events::Rule")}
+    assert "aws:SourceAccount" in allowed["StringEquals"]
+
+
+def test_functions_called_by_rules_say_which_rule():
+    for name, permission in resources("AWS::Lambda::Permission").items():
+        assert {"SourceArn", "SourceAccount"} <= set(permission["Properties"]), name
+
+
+def test_the_queue_waits_longer_than_its_function_may_take():
+    functions = resources("AWS::Serverless::Function")
+    for name, function in functions.items():
+        for event in function["Properties"].get("Events", {}).values():
+            queue = event["Properties"]["Queue"]["!GetAtt"].split(".")[0]
+            visible = resources("AWS::SQS::Queue")[queue]["Properties"]["VisibilityTimeout"]
+            assert visible >= 6 * function["Properties"]["Timeout"], name
+            assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"], name
+
+
+def test_the_reward_function_has_the_name_the_training_service_asks_for():
+    reward = resources("AWS::Serverless::Function")["RewardFunction"]["Properties"]
+    assert "SageMaker" in reward["FunctionName"]["!Sub"]
+    assert 60 <= reward["Timeout"] <= 900
+    assert "AutoPublishAlias" not in reward
+
+
+def test_nothing_is_named_by_hand_but_what_a_contract_asks_for():
+    named = {
+        name: resource["Properties"][key]
+        for name, resource in template()["Resources"].items()
+        for key in ("BucketName", "TableName", "QueueName", "FunctionName", "RoleName", "TopicName", "StateMachineName",
+                    "LogGroupName", "LayerName", "Name")
+        if key in resource.get("Properties", {}) and resource["Type"] != "AWS::Lambda::Permission"
+    }  # fmt: skip
+    assert all("AWS::StackName" in json.dumps(value) for value in named.values()), named
+
+
+def test_no_partition_is_written_out():
+    text = (ROOT / "template.yaml").read_text(encoding="utf-8")
+    body = text.split("\nResources:\n", 1)[1]
+    assert re.findall(r"arn:aws[:-]", body) == []
+
+
+def test_every_alarm_reaches_a_topic_with_a_subscription():
+    subscribed = {s["Properties"]["TopicArn"]["!Ref"] for s in resources("AWS::SNS::Subscription").values()}
+    for name, alarm in resources("AWS::CloudWatch::Alarm").items():
+        assert {action["!Ref"] for action in alarm["Properties"]["AlarmActions"]} <= subscribed, name
+
+
+def test_every_function_folder_is_deployed_and_every_deployed_function_has_its_folder():
+    deployed = {f["Properties"]["CodeUri"] for f in resources("AWS::Serverless::Function").values()}
+    folders = {f"functions/{path.parent.name}" for path in (ROOT / "functions").glob("*/app.py")}
+    assert deployed == folders
+
+
+@pytest.mark.parametrize("name", ["crawl", "ingest", "customize"])
+def test_substitutions_are_those_the_machine_uses(name):
+    machine = resources("AWS::Serverless::StateMachine")[f"{name.capitalize()}Machine"]["Properties"]
+    used = set(re.findall(r"\$\{(\w+)\}", (ROOT / machine["DefinitionUri"]).read_text()))
+    assert used == set(machine["DefinitionSubstitutions"])
+    assert machine["Tracing"] == {"Enabled": True}
+
+
+@pytest.mark.parametrize("name", ["crawl", "ingest", "customize"])
+def test_a_machine_may_invoke_exactly_the_functions_it_calls(name):
+    logical = f"{name.capitalize()}Machine"
+    called = set(re.findall(r"\$\{(\w+Function)Arn\}", json.dumps(machines()[name])))
+    granted = {
+        entry["!GetAtt"].split(".")[0]
+        for owner, s in statements()
+        if owner == logical and "lambda:InvokeFunction" in as_list(s["Action"])
+        for entry in as_list(s["Resource"])
+    }
+    assert granted == called
+
+
+def test_functions_get_the_variables_their_wiring_reads():
+    shared = set(template()["Globals"]["Function"]["Environment"]["Variables"])
+    package = ROOT / "layers" / "toolsmith" / "toolsmith" / "aws"
+    place = set(re.findall(r'setting\("(\w+)"\)', (package / "training_place.py").read_text())) - {"AWS_REGION"}
+    for name, function in resources("AWS::Serverless::Function").items():
+        code = (ROOT / function["Properties"]["CodeUri"] / "app.py").read_text()
+        wanted = set(re.findall(r'(?:setting|number)\(\s*"(\w+)"', code))
+        wanted |= place if "training_place" in code else set()
+        wanted |= {"TEACHER"} if "wiring.teacher()" in code else set()
+        given = shared | set(function["Properties"].get("Environment", {}).get("Variables", {}))
+        assert wanted <= given, f"{name} reads {wanted - given}"

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from toolsmith.documents import chunk, chunks_of, parse
 from toolsmith.errors import DocumentRejected
@@ -138,6 +140,8 @@ def test_bytes_decide_the_encoding(nasty: Path, name: str):
 
 
 def test_mixed_and_broken_encodings(nasty: Path):
+    twice = text_of(nasty, "enc_double_utf8.htm")
+    assert "“Smart" in twice and "’s" in twice and "naïve" in twice and "Ã" not in twice
     assert "\ufffd" not in text_of(nasty, "enc_mixed_lines.txt")
     assert "\x00" not in text_of(nasty, "enc_nul_bytes.txt")
     assert "\ufeff" not in text_of(nasty, "enc_utf8_bom_mid.htm")
@@ -260,3 +264,76 @@ def test_chunks_of_hostile_text_hold_their_size(nasty: Path, name: str):
     pieces = chunk(parsed.documents[0], 4000, 200)
     assert max(len(one.text) for one in pieces) <= 4000
     assert all(any(c.isalnum() for c in line["text"]) for line in chunks_of(parsed, "d" * 32, 4000, 200))
+
+
+SEEDS = (
+    b"<html><body><p>Item 1. Business</p><table><tr><td>a</td><td>1</td></tr></table></body></html>",
+    b"<SEC-DOCUMENT>x\n<SEC-HEADER>\nACCESSION NUMBER:\t0000000001-24-000001\n</SEC-HEADER>\n<DOCUMENT>\n<TYPE>10-K\n"
+    b"<SEQUENCE>1\n<FILENAME>a.htm\n<TEXT>\n<p>words</p>\n</TEXT>\n</DOCUMENT>\n",
+    b'{"id": 1, "type": "010combined", "html": "<p>Foo v. Bar</p>", '
+    b'"citations": [{"cite": "1 U.S. 1"}], "opinions": [1]}',
+    b'{"name": "A v. B", "casebody": {"opinions": [{"text": "Held.", "type": "majority"}], "head_matter": "A v. B"}}',
+    b'{"sectionNumber": "230.501", "citation": "17 CFR 230.501", "text": "As used", "subsection": [{"text": "x"}]}',
+    b'<?xml version="1.0"?><ECFR><DIV5 N="240" TYPE="PART"><HEAD>PART 240</HEAD>'
+    b'<DIV8 N="240.1" TYPE="SECTION">'
+    b"<HEAD>\xc2\xa7 240.1 Scope.</HEAD><P>Text.</P></DIV8></DIV5></ECFR>",
+    b"<ownershipDocument><issuer><issuerCik>1</issuerCik></issuer></ownershipDocument>",
+    b"-----BEGIN PRIVACY-ENHANCED MESSAGE-----\n<IMS-HEADER>\n<DOCUMENT>\n<TEXT>\nbegin 644 a.b\nM'\n<PAGE>\n- --\n</TEXT>",
+)
+NAMES = st.sampled_from(["a.htm", "a.json", "a.xml", "a.txt", "title-17.xml"])
+
+
+@given(st.sampled_from(SEEDS), st.lists(st.tuples(st.integers(0, 300), st.binary(max_size=6)), max_size=6), NAMES)
+def test_damaged_files_are_read_or_refused(seed: bytes, damage: list[tuple[int, bytes]], name: str):
+    for at, put in damage:
+        seed = seed[:at] + put + seed[at + len(put) // 2 :]
+    settles(seed, name)
+
+
+@given(st.binary(max_size=300), NAMES)
+def test_any_bytes_are_read_or_refused(data: bytes, name: str):
+    settles(data, name)
+
+
+KEYS = st.sampled_from(
+    [
+        "casebody",
+        "opinions",
+        "citations",
+        "court",
+        "html",
+        "plain_text",
+        "case_name",
+        "data",
+        "text",
+        "absolute_url",
+        "results",
+        "fields",
+        "cluster",
+        "type",
+        "sectionNumber",
+        "citation",
+        "cite",
+    ]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=5))
+def test_any_json_is_read_or_refused(raw: dict):
+    settles(json.dumps(raw).encode(), "a.json")
+
+
+def settles(data: bytes, name: str) -> None:
+    """A file ends in text that can be stored, or in a reason."""
+    try:
+        parsed = parse(data, name)
+    except DocumentRejected as error:
+        assert error.reason
+        return
+    assert json.dumps([parsed.to_json(), chunks_of(parsed, "d" * 32, 200, 20)]).encode("utf-8")
+    assert any(one.text.strip() for one in parsed.documents)

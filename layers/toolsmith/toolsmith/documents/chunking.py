@@ -198,7 +198,7 @@ def _group(parsed: Parsed, document: Document) -> str:
         part = document.facts.get("cfr_part") or known.cfr_part or slug(known.name)
         return f"cfr:{title}-{part}"
     if known.kind == "opinion":
-        return f"case:{slug(known.case or known.name)}"
+        return f"case:{slug(document.facts.get('case') or known.case or known.name)}"
     return f"cik:{known.cik}" if known.cik else f"company:{slug(known.company or known.name)}"
 
 

@@ -30,7 +30,7 @@ def decode(data: bytes) -> tuple[str, str]:
     if wide:
         return data.decode(wide, "ignore"), wide
     try:
-        return data.decode("utf-8-sig"), "utf-8"
+        return undo_double(data.decode("utf-8-sig")), "utf-8"
     except UnicodeDecodeError as error:
         if error.start >= len(data) - 3 and error.reason == "unexpected end of data":
             return data[: error.start].decode("utf-8-sig"), "utf-8"
@@ -84,7 +84,9 @@ def _plain(found: re.Match[str]) -> str:
 
 def undo_double(text: str) -> str:
     """Undo UTF-8 that was read as cp1252 and written as UTF-8 again, where a run of it decodes cleanly."""
-    return _TWICE.sub(_undone, text) if "Ã" in text or "â€" in text or "Â" in text else text
+    if text.isascii() or not ("Ã" in text or "â€" in text or "Â" in text):
+        return text
+    return _TWICE.sub(_undone, text)
 
 
 def _undone(found: re.Match[str]) -> str:

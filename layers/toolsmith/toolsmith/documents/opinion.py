@@ -63,7 +63,9 @@ def documents_of_json(raw: Any, name: str) -> tuple[list[Document], Provenance] 
         about = {**about, **{k: v for k, v in one.items() if v not in (None, "", [])}}
         document = _cap(one, name) if isinstance(one.get("casebody"), dict) else _courtlistener(one, name)
         if document:
-            documents.append(replace(document, sequence=str(len(documents) + 1)))
+            case = _case(one, None)
+            facts = {**document.facts, "case": case} if case else document.facts
+            documents.append(replace(document, sequence=str(len(documents) + 1), facts=facts))
     if not documents:
         return None
     return documents, _provenance(about, documents[0].text, name)
@@ -85,13 +87,14 @@ def _records(raw: Any) -> list[Any]:
             one = one["fields"]
         if isinstance(one, dict):
             found += [one[key] for key in ("docket", "cluster", "opinion") if isinstance(one.get(key), dict)]
-            found += (
-                [inner for inner in one.get("opinions") or [] if isinstance(inner, dict)]
-                if "casebody" not in one
-                else []
-            )
+            if "casebody" not in one:
+                found += [inner for inner in _listed(one.get("opinions")) if isinstance(inner, dict)]
         found.append(one)
     return found
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _courtlistener(raw: dict[str, Any], name: str) -> Document | None:
@@ -137,12 +140,15 @@ def _write_parts(out: Writer, text: str) -> None:
 
 
 def _cap(raw: dict[str, Any], name: str) -> Document | None:
-    body = raw["casebody"].get("data") if isinstance(raw["casebody"].get("data"), dict) else raw["casebody"]
-    out = Writer()
+    body, out = raw["casebody"], Writer()
+    if isinstance(body.get("data"), str):
+        _write_parts(out, text_of_fragment(body["data"]))
+    if isinstance(body.get("data"), dict):
+        body = body["data"]
     if isinstance(body.get("head_matter"), str) and body["head_matter"].strip():
         out.mark("Head matter")
         out.line(body["head_matter"])
-    for one in body.get("opinions") or []:
+    for one in _listed(body.get("opinions")):
         if isinstance(one, dict) and isinstance(one.get("text"), str) and one["text"].strip():
             out.mark(" ".join(filter(None, [str(one.get("type") or "opinion").capitalize(), "opinion", _by(one)])))
             _write_parts(out, _typed(one["text"]))
@@ -188,10 +194,10 @@ def _case(raw: dict[str, Any], typed: str | None) -> str | None:
 
 def _citations(raw: dict[str, Any]) -> tuple[str, ...]:
     found = []
-    for one in raw.get("citations") or raw.get("citation") or []:
+    for one in _listed(raw.get("citations")) or _listed(raw.get("citation")):
         if isinstance(one, dict):
             found.append(
-                one.get("cite") or " ".join(str(one.get(k, "")) for k in ("volume", "reporter", "page")).strip()
+                _text(one.get("cite")) or " ".join(str(one.get(k, "")) for k in ("volume", "reporter", "page")).strip()
             )
         elif isinstance(one, str):
             found.append(one)

@@ -60,7 +60,6 @@ class Finds:
     cases: tuple[Authority, ...]
     own_case: str | None
     company: str | None
-    form: str | None
     place: str | None
     terms: tuple[tuple[str, Span], ...]
 
@@ -89,7 +88,6 @@ def look(request: Request) -> Finds:
         cases=_cases(request, own),
         own_case=own,
         company=company,
-        form=request.facts.get("form"),
         place=_place(request, company),
         terms=_terms(spans) if request.source == "regulation" else (),
     )

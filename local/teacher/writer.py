@@ -1,13 +1,13 @@
 """Writing one question: a passage, a sentence shape that it can fill, the calls that follow from the slots used."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from local.teacher import grammar, phrases
 from local.teacher.finds import Authority, Finds, Passage, canon, canonical
-from local.teacher.grammar import Shape, Stream
+from local.teacher.grammar import Stream
 from local.teacher.request import Request
 from toolsmith.tools import find_cases, same_case, same_law
 
@@ -31,6 +31,8 @@ REGISTERS = (
 TRIES = 24
 MAX_QUESTION = 420
 LEAD_PERCENT = 35
+HARD = 0.6
+CONTEXT_PERCENT = 40
 INVENTED_PERCENT = 22
 # Sections that title 17 does not have, for questions about citations that do not exist.
 NO_SUCH = (("230", 509, 600), ("230", 1002, 1999))
@@ -169,7 +171,8 @@ def _question(
     frame = stream.pick(grammar.sections("phrases.txt")[f"register {_register(request.register)}"])
     mood = "terse" if "{terse}" in frame else "tell" if "tell}" in frame.lower() else "ask"
     fitting = [shape for shape in grammar.shapes(category) if shape.mood == mood and shape.slots <= slots.keys()]
-    fitting = _best(category, fitting)
+    if "company" in slots:
+        fitting = [shape for shape in fitting if {"company", "place"} & shape.slots] or fitting
     if not fitting:
         return "", {}
     shape = stream.pick(fitting)
@@ -177,24 +180,26 @@ def _question(
     shown = slots if mood == "terse" else slots | {"topic": phrases.with_article(slots.get("topic", "matter"))}
     said = grammar.fill(text, shown)
     lower = said if text.startswith("{") else said[:1].lower() + said[1:]
-    frame = frame.replace("{context}", _context(finds, slots, stream))
-    lead = _lead(request.persona, frame, stream)
+    frame = _opened(frame, request, stream).replace("{context}", _context(finds, slots, stream))
     named = {"Ask": _capital(said), "Tell": _capital(said), "ask": lower, "tell": lower, "terse": said}
     question = grammar.fill(frame, {key: named[key] for key in grammar.SLOT.findall(frame)})
-    if lead:
-        question = f"{lead} {lower}{question[len(said) :]}" if question.startswith(_capital(said)) else question
     question = re.sub(r"\.\.(?=\s|$)", ".", question)
     used = {name: slots[name] for name in shape.slots} | {key: slots[key] for key in ("real",) if key in slots}
     return (question, used) if len(question) <= MAX_QUESTION else ("", {})
 
 
-def _best(category: str, fitting: Sequence[Shape]) -> Sequence[Shape]:
-    """Shapes about the company where there is one; a definition where a term is defined."""
-    for wanted in ("company", "place", "term") if category != "citation_verification" else ():
-        richer = [shape for shape in fitting if wanted in shape.slots]
-        if richer and wanted == "company":
-            return [shape for shape in fitting if {"company", "place"} & shape.slots]
-    return fitting
+def _opened(frame: str, request: Request, stream: Stream) -> str:
+    """The frame with an opening, now and then: words of the persona, and for hard questions matter beside the point."""
+    if not frame.startswith(("{Ask}", "{Tell}")):
+        return frame
+    if request.difficulty >= HARD and stream.chance(CONTEXT_PERCENT):
+        return f"{{context}} {frame}"
+    known = grammar.sections("phrases.txt")
+    persona = request.persona.lower()
+    leads = [key for key in known if key.startswith("persona ") and key.removeprefix("persona ") in persona]
+    if not leads or not stream.chance(LEAD_PERCENT):
+        return frame
+    return f"{stream.pick(known[leads[0]])} {frame[:1]}{frame[1:2].lower()}{frame[2:]}"
 
 
 def _register(text: str) -> str:
@@ -206,15 +211,6 @@ def _context(finds: Finds, slots: Mapping[str, str], stream: Stream) -> str:
     topic = stream.pick(topics) if topics else "disclosure"
     lines = grammar.sections("phrases.txt")["context"]
     return grammar.fill(grammar.expand(stream.pick(lines), stream), {"topic": phrases.with_article(topic)})
-
-
-def _lead(persona: str, frame: str, stream: Stream) -> str:
-    """An opening that fits the persona, now and then, where the frame has none of its own."""
-    known = grammar.sections("phrases.txt")
-    leads = [key for key in known if key.startswith("persona ") and key.removeprefix("persona ") in persona.lower()]
-    if not leads or not frame.startswith(("{Ask}", "{Tell}")) or not stream.chance(LEAD_PERCENT):
-        return ""
-    return stream.pick(known[leads[0]])
 
 
 def _capital(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def _tagged(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
 _Loader.add_multi_constructor("!", _tagged)
 
 
+@cache
 def template() -> dict[str, Any]:
     return yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), Loader=_Loader)
 
@@ -34,6 +36,7 @@ def resources(kind: str) -> dict[str, dict[str, Any]]:
     return {name: r for name, r in template()["Resources"].items() if r["Type"] == kind}
 
 
+@cache
 def machines() -> dict[str, dict[str, Any]]:
     """The state machines' definitions by name."""
     return {path.name.split(".")[0]: json.loads(path.read_text()) for path in sorted((ROOT / "statemachines").glob("*.json"))}

@@ -41,14 +41,14 @@ class Store:
         return json.loads(self.read(key))
 
     def write_json(self, key: str, value: Any) -> None:
-        self.write(key, json.dumps(value, ensure_ascii=False, sort_keys=True).encode(), "application/json")
+        self.write(key, json.dumps(value, ensure_ascii=False).encode(), "application/json")
 
     def read_lines(self, key: str) -> list[Any]:
         """The values of a JSON-lines object."""
         return [json.loads(line) for line in self.read(key).splitlines() if line]
 
     def write_lines(self, key: str, rows: Iterable[Any]) -> None:
-        body = "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows)
+        body = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         self.write(key, body.encode(), "application/x-ndjson")
 
     def exists(self, key: str) -> bool:

@@ -24,6 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     changes = {name: getattr(given, name) for name in ("data", "port", "runtime") if getattr(given, name)}
     settings = replace(settings, **changes)
     logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("samtranslator").setLevel("ERROR")
     print(f"cloud: starting on {settings.endpoint}, data in {settings.data}", file=sys.stderr, flush=True)
     try:
         run(replace(settings, data=settings.data.absolute(), runtime=settings.runtime.absolute()))

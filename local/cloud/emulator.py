@@ -111,10 +111,15 @@ def caller(headers: dict, query: dict) -> str:
     return _module("core.iam_evaluator").request_caller_arn(headers, query)
 
 
-def register_session(key: str, secret: str, token: str, arn: str) -> None:
-    """Make temporary credentials known to the enforcement."""
+def register_session(key: str, secret: str, token: str | None, arn: str) -> None:
+    """Make credentials known to the enforcement: temporary ones of a role, or the root's (without token)."""
     session = {"Arn": arn, "UserId": arn.rsplit("/", 1)[-1], "SecretAccessKey": secret, "SessionToken": token}
     _module("services.sts").register_session(key, session)
+
+
+def guessable(key: str) -> bool:
+    """Whether MiniStack takes an access key for the root without looking at the signature."""
+    return _module("core.iam_evaluator").is_root_access_key(key)
 
 
 def emit(source: str, detail_type: str, detail: str, resources: list[str]) -> None:

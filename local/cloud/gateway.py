@@ -9,13 +9,17 @@ import concurrent.futures
 import contextvars
 import json
 import logging
+import re
 import uuid
 from collections.abc import Callable
+from urllib.parse import unquote
 
 from local.cloud import emulator, wire
 from local.cloud.errors import ApiError
 
 logger = logging.getLogger("local.cloud.gateway")
+
+HEALTH = "/_ministack/health"
 
 _pool = concurrent.futures.ThreadPoolExecutor(128, thread_name_prefix="service")
 
@@ -85,22 +89,47 @@ def _check_passed_roles(service, action: str, params: dict, headers: dict, query
             )
 
 
-def front(app: Callable, note: Callable[[str, str, str, str], None]) -> Callable:
+def front(app: Callable, note: Callable[[str, str, str, str], None], hosts: set[str]) -> Callable:
     """The application as callers meet it; note(method, path, authorization, target) follows each request.
 
-    The loopback counts as an encrypted channel: policies that demand TLS (aws:SecureTransport) hold.
+    The loopback counts as an encrypted channel: policies that demand TLS (aws:SecureTransport) hold. Only
+    signed requests come through, and none from a browser: a web page must not reach the cloud through its
+    visitor (Origin, or a name that was made to point here).
     """
 
     async def fronted(scope, receive, send):
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await app(scope, receive, send)
+            return
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        foreign = b"origin" in headers or headers.get(b"host") not in hosts
+        if scope["type"] != "http" or foreign or not _signed(scope, headers):
+            await _refuse(send)
             return
         scope = {**scope, "headers": [*scope["headers"], (b"x-forwarded-proto", b"https")]}
         await app(scope, receive, send)
-        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         note(scope["method"], scope["path"], headers.get(b"authorization", ""), headers.get(b"x-amz-target", ""))
 
     return fronted
+
+
+# The access key in a signature's scope (header or presigned address), or in an address signed the old way.
+_KEY = re.compile(r"Credential=([^/,\s]+)/|AWSAccessKeyId=([^&]+)")
+
+
+def _signed(scope: dict, headers: dict[bytes, str]) -> bool:
+    """Whether the request names an access key whose signature the emulator will verify."""
+    if scope["path"] == HEALTH:
+        return True
+    query = unquote(scope.get("query_string", b"").decode("latin-1"))
+    found = _KEY.search(headers.get(b"authorization", "") or query)
+    return found is not None and not emulator.guessable(found[1] or found[2])
+
+
+async def _refuse(send: Callable) -> None:
+    body = b"only signed requests of SDKs on this machine are answered here"
+    await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": body})
 
 
 def new_id(length: int = 12) -> str:

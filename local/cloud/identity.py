@@ -29,8 +29,11 @@ CONFIG = Config(
 class Identities:
     """Sessions and clients of one cloud."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, root: dict[str, str]) -> None:
         self._endpoint = endpoint
+        self._root = root
+        arn = f"arn:aws:iam::{ACCOUNT}:root"
+        emulator.register_session(root["AWS_ACCESS_KEY_ID"], root["AWS_SECRET_ACCESS_KEY"], None, arn)
         self._lock = threading.Lock()
         self._sessions: dict[tuple[str, str], dict[str, str]] = {}
         self._clients: dict[tuple[str, str | None, str], object] = {}
@@ -64,10 +67,7 @@ class Identities:
         return found
 
     def _make(self, service: str, role_arn: str | None, name: str):
-        if role_arn:
-            variables = self.session(role_arn, name)
-        else:
-            variables = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "test"}
+        variables = self.session(role_arn, name) if role_arn else self._root
         keys = {key.lower(): value for key, value in variables.items()}
         with _making:
             return _session().client(service, endpoint_url=self._endpoint, config=CONFIG, **keys)

@@ -13,7 +13,7 @@ from pathlib import Path
 from local.cloud import emulator, gateway, permissions, pins
 from local.cloud.identity import Identities
 from local.cloud.persistence import Saver
-from local.cloud.settings import Settings
+from local.cloud.settings import Settings, root_keys
 
 logger = logging.getLogger("local.cloud")
 
@@ -37,7 +37,7 @@ class Server:
 
         self.settings = settings
         self.saver = Saver(settings.data / "state")
-        self.identities = Identities(settings.endpoint)
+        self.identities = Identities(settings.endpoint, root_keys(settings.data))
         self.lambdas = Lambdas(settings, self.identities)
         self.sagemaker = SageMaker(settings, self.identities)
         self.models = BedrockRuntime(settings)
@@ -74,7 +74,8 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        app = gateway.front(emulator.application(), self.saver.note)
+        hosts = {f"{name}:{self.settings.port}" for name in ("127.0.0.1", "localhost")}
+        app = gateway.front(emulator.application(), self.saver.note, hosts)
         serving = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))
         await self._open(loop, serving)
         await stop.wait()

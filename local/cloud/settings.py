@@ -1,7 +1,10 @@
 """What one local cloud is started with; the same facts for the process and for those who start it."""
 
 import json
+import os
+import secrets
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -58,12 +61,32 @@ class Settings:
         return cls(**{**values, **{name: Path(values[name]) for name in ("data", "runtime", "student")}})
 
 
+def root_keys(data: Path) -> dict[str, str]:
+    """Access key and secret of the account's root, drawn once for a data folder, readable by its owner only.
+
+    Whoever knows them can run code here (a function is code), so other users of the machine must not.
+    """
+    kept = data / "root.json"
+    if not kept.exists():
+        data.mkdir(parents=True, exist_ok=True)
+        keys = {
+            "AWS_ACCESS_KEY_ID": "AKIA" + secrets.token_hex(8).upper(),
+            "AWS_SECRET_ACCESS_KEY": secrets.token_hex(20),
+        }
+        partial = kept.with_name(f"root.{os.getpid()}")
+        with os.fdopen(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            json.dump(keys, file)
+        with suppress(FileExistsError):
+            os.link(partial, kept)
+        partial.unlink()
+    return json.loads(kept.read_text())
+
+
 def caller_env(settings: Settings) -> dict[str, str]:
     """Environment with which SDKs, the AWS CLI and SAM reach this cloud as the account's root."""
     return {
+        **root_keys(settings.data),
         "AWS_ENDPOINT_URL": settings.endpoint,
-        "AWS_ACCESS_KEY_ID": ACCOUNT,
-        "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",

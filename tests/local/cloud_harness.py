@@ -37,7 +37,8 @@ def client(cloud: Cloud, service: str, role: str | None = None, attempts: int = 
     """An SDK client of the account's root, or of a role it assumes."""
     config = Config(retries={"total_max_attempts": attempts})
     options = {"region_name": "us-east-1", "endpoint_url": cloud.endpoint, "config": config}
-    keys = {"aws_access_key_id": cloud.env()["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": "test"}
+    root = cloud.env()
+    keys = {"aws_access_key_id": root["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": root["AWS_SECRET_ACCESS_KEY"]}
     if role:
         given = boto3.client("sts", **keys, **options).assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
         keys = {

@@ -278,7 +278,8 @@ SEEDS = (
     b'<DIV8 N="240.1" TYPE="SECTION">'
     b"<HEAD>\xc2\xa7 240.1 Scope.</HEAD><P>Text.</P></DIV8></DIV5></ECFR>",
     b"<ownershipDocument><issuer><issuerCik>1</issuerCik></issuer></ownershipDocument>",
-    b"-----BEGIN PRIVACY-ENHANCED MESSAGE-----\n<IMS-HEADER>\n<DOCUMENT>\n<TEXT>\nbegin 644 a.b\nM'\n<PAGE>\n- --\n</TEXT>",
+    b"-----BEGIN PRIVACY-ENHANCED MESSAGE-----\n<IMS-HEADER>\n<DOCUMENT>\n<TEXT>\n"
+    b"begin 644 a.b\nM'\n<PAGE>\n- --\n</TEXT>",
 )
 NAMES = st.sampled_from(["a.htm", "a.json", "a.xml", "a.txt", "title-17.xml"])
 

@@ -212,3 +212,40 @@ def test_what_is_no_document_is_rejected_with_its_reason(data: Path, name: str):
     with pytest.raises(DocumentRejected) as caught:
         parse((data / name).read_bytes(), name.rsplit("/", 1)[-1])
     assert caught.value.reason == NO_DOCUMENTS[name]
+
+
+ANNUAL = b"""<?xml version="1.0" encoding="UTF-8"?><CFRDOC><FMTR><TITLEPG><TITLENUM>Title 17</TITLENUM></TITLEPG></FMTR>
+<TITLE><CFRTITLE><TITLEHD>Title 17&#8212;Commodity and Securities Exchanges</TITLEHD></CFRTITLE><CHAPTER><PART>
+<EAR>Pt. 240</EAR><HD SOURCE="HED">PART 240&#8212;GENERAL RULES AND REGULATIONS</HD>
+<AUTH><HD SOURCE="HED">Authority:</HD><P>15 U.S.C. 77c.</P></AUTH>
+<SECTION><SECTNO>&#167; 240.10b-5</SECTNO><SUBJECT>Employment of manipulative devices.</SUBJECT>
+<P>(a) To employ any device, <E T="03">scheme,</E> or artifice to defraud,</P>
+<GPOTABLE><ROW><ENT I="01">Fee</ENT><ENT>$5</ENT></ROW></GPOTABLE><CITA>[13 FR 8183]</CITA></SECTION>
+<SECTION><SECTNO>&#167; 240.10b-6</SECTNO><RESERVED>[Reserved]</RESERVED></SECTION></PART></CHAPTER></TITLE></CFRDOC>"""
+
+
+def test_the_annual_cfr():
+    parsed = parse(ANNUAL, "CFR-2024-title17-vol4.xml")
+    document = parsed.documents[0]
+    assert [(one.number, one.title, one.flags) for one in document.sections if one.number] == [
+        ("240.10b-5", "§ 240.10b-5 Employment of manipulative devices.", ()),
+        ("240.10b-6", "§ 240.10b-6 [Reserved]", ("reserved",)),
+    ]
+    assert document.facts == {"title": "17", "cfr_part": "240"}
+    assert "(a) To employ any device, scheme, or artifice to defraud,\nFee\t$5\n[13 FR 8183]" in document.text
+    assert (parsed.provenance.kind, parsed.provenance.cfr_title, parsed.provenance.cfr_part) == (
+        "regulation",
+        "17",
+        "240",
+    )
+
+
+def test_one_part_from_the_ecfr_api_knows_its_title():
+    source = (
+        "<DIV5 N='230' TYPE='PART' hierarchy_metadata='{\"path\":\"/on/2024-01-01/title-17/chapter-II/part-230\"}'>"
+        "<HEAD>PART 230—GENERAL RULES</HEAD><DIV8 N='230.501' TYPE='SECTION'><HEAD>§ 230.501 Definitions.</HEAD>"
+        "<P>As used in Regulation D.</P></DIV8></DIV5>"
+    )
+    line = chunks_of(parse(source.encode(), "part.xml"), "d" * 32, 500, 50)[-1]
+    assert (line["group"], line["facts"]["section"]) == ("cfr:17-230", "230.501")
+    assert line["section"] == "§ 230.501 Definitions." and "As used in Regulation D." in line["text"]

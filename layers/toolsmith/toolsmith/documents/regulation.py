@@ -11,95 +11,28 @@ from toolsmith.documents.model import Document, Provenance
 from toolsmith.documents.writing import Writer
 from toolsmith.documents.xmltree import flat, local
 
-ROOTS = frozenset(
-    [
-        "ECFR",
-        "DLPSTEXTCLASS",
-        "CFRDOC",
-        "CFRGRANULE",
-        "TITLE",
-        "CHAPTER",
-        "SUBCHAP",
-        "PART",
-        "SUBPART",
-        "SECTION",
-        "APPENDIX",
-        "NOTICE",
-        "RULE",
-        "PRORULE",
-        "FEDREG",
-        "regulation",
-        "DIV1",
-        "DIV2",
-        "DIV3",
-        "DIV4",
-        "DIV5",
-        "DIV6",
-        "DIV7",
-        "DIV8",
-        "DIV9",
-    ]
-)
+# fmt: off
+ROOTS = frozenset((
+    "ECFR", "DLPSTEXTCLASS", "CFRDOC", "CFRGRANULE", "TITLE", "CHAPTER", "SUBCHAP", "PART", "SUBPART",
+    "SECTION", "APPENDIX", "NOTICE", "RULE", "PRORULE", "FEDREG", "regulation", "DIV1", "DIV2", "DIV3", "DIV4",
+    "DIV5", "DIV6", "DIV7", "DIV8", "DIV9",
+))
+# fmt: on
 _FEDERAL_REGISTER = frozenset(("NOTICE", "RULE", "PRORULE", "FEDREG"))
-_SKIP = frozenset(
-    [
-        "CFRTOC",
-        "HEADER",
-        "AMDDATE",
-        "VOLUME",
-        "FMTR",
-        "TOC",
-        "TOCHD",
-        "EDNOTES",
-        "MATH",
-        "IMG",
-        "GPH",
-        "GID",
-        "PRTPAGE",
-        "FRDOC",
-        "BILCOD",
-        "TITLEPG",
-        "BTITLE",
-        "tableOfContents",
-        "fdsys",
-        "preamble",
-        "effectiveDate",
-    ]
-)
-_LINES = frozenset(
-    [
-        "P",
-        "FP",
-        "PSPACE",
-        "HD1",
-        "HD2",
-        "HD3",
-        "HED",
-        "HD",
-        "CITA",
-        "SECAUTH",
-        "APPRO",
-        "EXTRACT",
-        "PARAUTH",
-        "FTNT",
-        "LI",
-        "AGENCY",
-        "SUBJECT",
-        "ACT",
-        "DEPDOC",
-        "EAR",
-        "RESERVED",
-        "SIG",
-        "DATED",
-        "NAME",
-        "TITLE",
-        "FL",
-        "CFR",
-        "RIN",
-        "content",
-        "title",
-    ]
-)
+# fmt: off
+_SKIP = frozenset((
+    "CFRTOC", "HEADER", "AMDDATE", "VOLUME", "FMTR", "TOC", "TOCHD", "EDNOTES", "MATH", "IMG", "GPH", "GID",
+    "PRTPAGE", "FRDOC", "BILCOD", "TITLEPG", "BTITLE", "tableOfContents", "fdsys", "preamble", "effectiveDate",
+    "EAR",
+))
+# fmt: on
+# fmt: off
+_LINES = frozenset((
+    "P", "FP", "PSPACE", "HD1", "HD2", "HD3", "HED", "HD", "CITA", "SECAUTH", "APPRO", "EXTRACT", "PARAUTH",
+    "FTNT", "LI", "AGENCY", "SUBJECT", "ACT", "DEPDOC", "RESERVED", "SIG", "DATED", "NAME", "FL", "CFR", "RIN",
+    "content", "title",
+))
+# fmt: on
 _GROUPED = frozenset(["AUTH", "SOURCE", "EDNOTE", "EFFDNOT", "CROSSREF", "NOTE"])
 _SECTION_NUMBER = re.compile(r"§+\s*([0-9A-Z][\w.–—-]*(?:\s*(?:through|to|–|-)\s*§?\s*[0-9][\w.-]*)?)")
 _TYPED_HEAD = re.compile(r"§+\s*(\d+\.[\w.–—-]*\w)(?:\s|$)[^\n]{0,250}$")
@@ -158,7 +91,10 @@ def _title_of(root: Element, name: str) -> str:
 
 # GovInfo cuts a title into volumes and says so in its heading; the API does not.
 _VOLUME = re.compile(r"\s*--\s*Volume \d+$")
-_STRUCTURE = frozenset(("part", "subpart", "section", "paragraph", "appendix", "interpretation"))
+_STRUCTURE = frozenset(("part", "subpart", "section", "paragraph", "appendix", "interpretation", "PART", "SECTION"))
+# Children that make up an element's heading, by element; a section of the annual CFR has three of them.
+_HEADS = frozenset(("HEAD", "SECTNO", "subject", "appendixTitle"))
+_ANNUAL_HEADS = {"SECTION": ("SUBJECT", "RESERVED"), "PART": ("HD",), "SUBPART": ("HD",), "CHAPTER": ("HD",)}
 _ABOVE = {"DIV1": 0, "DIV2": 1, "DIV3": 1, "DIV4": 2, "CHAPTER": 1, "SUBCHAP": 2}
 
 
@@ -204,6 +140,8 @@ class _Walk:
             self._paragraph(one)
         elif tag == "HD1" and not self.part:
             self._out.section(flat(one))
+        elif tag == "CFRTITLE":
+            self._above = [flat(one)]
         elif tag == "STARS":
             self._out.line("* * * * *")
         else:
@@ -255,10 +193,9 @@ class _Walk:
             self._above = [*self._above[:level], head]
 
     def _children(self, one: Element) -> None:
+        heads = _ANNUAL_HEADS.get(local(one), ())
         for child in one:
-            if local(child) not in ("HEAD", "SECTNO", "subject", "appendixTitle") and not (
-                local(child) == "SUBJECT" and local(one) == "SECTION"
-            ):
+            if local(child) not in _HEADS and local(child) not in heads:
                 self.element(child)
             if child.tail and child.tail.strip():
                 self._out.line(" ".join(child.tail.split()))

@@ -93,7 +93,8 @@ def test_every_category_of_a_source_gets_its_turn_and_no_other(catalog, source):
     text = f"{TEXT} Basic Inc. v. Levinson is cited for material misleading statements to every investor."
     orders = [sample(catalog, canon, chunk(f"d{n}-0-0", text, source, **facts), 1) for n in range(60)]
     assert set(Counter(c for o in orders for c in o.categories)) == set(catalog.categories_for(source))
-    assert all(len(set(o.categories)) == len(o.categories) for o in orders)
+    offered = len(catalog.categories_for(source))
+    assert all(len(set(o.categories)) == min(len(o.categories), offered) for o in orders), "twice before all had a turn"
 
 
 def test_a_category_without_a_source_at_hand_is_not_asked_for(catalog):

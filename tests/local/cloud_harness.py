@@ -4,6 +4,7 @@ import json
 import socket
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import boto3
@@ -33,6 +34,7 @@ def make_cloud(data: Path, **settings) -> Cloud:
     return Cloud(data, free_port(), **{**parts, **settings})
 
 
+@cache
 def client(cloud: Cloud, service: str, role: str | None = None, attempts: int = 3):
     """An SDK client of the account's root, or of a role it assumes."""
     config = Config(retries={"total_max_attempts": attempts})

@@ -16,7 +16,7 @@ STUDENT = "toolsmith.embedded-student-v1"
 def cloud(tmp_path_factory) -> Cloud:
     base = tmp_path_factory.mktemp("base")
     (base / "weights.json").write_text('{"step": 0}')
-    with make_cloud(tmp_path_factory.mktemp("cloud"), student=base, idle=1.0) as made:
+    with make_cloud(tmp_path_factory.mktemp("cloud"), student=base, idle=1.0, pace=2.0) as made:
         s3 = client(made, "s3")
         s3.create_bucket(Bucket="models")
         for step in (3, 4):

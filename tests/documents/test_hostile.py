@@ -1,7 +1,6 @@
 """Hostile files: each ends within limits in a fresh process; each is read, or refused with its reason."""
 
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -95,7 +94,6 @@ def test_the_limits_bite():
         env={"PYTHONPATH": ":".join(sys.path)},
     )
     assert done.returncode or json.loads(done.stdout.splitlines()[-1])["status"]
-    assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
 
 
 REASONS = {
@@ -253,7 +251,7 @@ def test_odd_ecfr(nasty: Path):
 
 def test_opinion_json_oddities(nasty: Path):
     assert text_of(nasty, "cl_script_in_html.json") == "Opinion text"
-    assert "*513" not in text_of(nasty, "cl_star_pagination.json")
+    assert text_of(nasty, "cl_star_pagination.json") == "The rule 485 U.S. 224"
     assert read(nasty, "cl_star_pagination.json").documents[0].facts["pages"] == "513-513"
     assert text_of(nasty, "cl_dup_keys_nan.json") == "y"
 

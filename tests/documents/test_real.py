@@ -158,6 +158,8 @@ def test_ecfr_api_and_govinfo_agree(parsed):
     api, bulk = (numbered(parsed[f"regulations/{name}.xml"]) for name in ("ecfr_versioner_title-1", "ECFR-title1"))
     assert len(api) == 288
     assert api == bulk
+    whole = [text_of(parsed[f"regulations/{name}.xml"]) for name in ("ecfr_versioner_title-1", "ECFR-title1")]
+    assert flat(whole[0]) == flat(whole[1])
 
 
 def numbered(one: Parsed) -> list[tuple[str, str, str]]:

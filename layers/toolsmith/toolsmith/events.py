@@ -1,13 +1,32 @@
 """Events that are published on the stack's bus, one class per detail-type; the class is its documentation.
 
-Source is always "toolsmith", `version` grows when a field changes its meaning; fields are only ever added.
+Source is always "toolsmith"; `version` grows when a field changes its meaning, fields are only ever added. A field with
+a default may be absent. A trailing underscore is no part of a field's name in the event ("class_" is sent as "class").
 """
 
+import types
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, ClassVar, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
 SOURCE = "toolsmith"
+
+
+class Interval(TypedDict):
+    """A mean with its 95% interval over documents, as fractions."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class Smoke(TypedDict):
+    """What the deployed model answered to "hi" and to one question of the validation split."""
+
+    hi: str
+    question: str
+    answer: str
+    category: str | None
 
 
 @dataclass(frozen=True)
@@ -20,7 +39,7 @@ class Event:
 
 @dataclass(frozen=True)
 class DocumentIngested(Event):
-    """A dropped file was parsed, taught and settled. Counts are of chunks but `examples`, which counts verified examples."""
+    """A dropped file was parsed, taught and settled. Counts are of chunks; `examples` counts verified examples."""
 
     detail_type = "Document Ingested"
     document: str
@@ -37,7 +56,7 @@ class DocumentIngested(Event):
 
 @dataclass(frozen=True)
 class DocumentRejected(Event):
-    """A dropped file cannot be used; it lies at `set_aside` with a reason file beside it."""
+    """A dropped file cannot be used; it lies at `set_aside` in the intake bucket with a reason file beside it."""
 
     detail_type = "Document Rejected"
     key: str
@@ -66,7 +85,7 @@ class DatasetReady(Event):
     run: str
     dataset: str
     prefix: str
-    rows: dict
+    rows: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -96,25 +115,26 @@ class TrainingJobCompleted(Event):
 
 @dataclass(frozen=True)
 class TrainingJobFailed(Event):
-    """A job failed for good; `class` says of which kind the failure is."""
+    """A job failed for good; `class` is the kind of failure: capacity, diverged, validation, algorithm and others."""
 
     detail_type = "Training Job Failed"
     run: str
     job: str
     stage: str
+    class_: str
     reason: str
 
 
 @dataclass(frozen=True)
 class EvaluationCompleted(Event):
-    """An arm answered every test question; scores are {"mean", "low", "high"} as fractions."""
+    """An arm answered every test question; `talk_score` counts as the published talk did."""
 
     detail_type = "Evaluation Completed"
     run: str
     job: str
     arm: str
-    score: dict
-    talk_score: dict
+    score: Interval
+    talk_score: Interval
 
 
 @dataclass(frozen=True)
@@ -126,15 +146,28 @@ class GatePassed(Event):
     gate: str
     candidate: str
     rival: str
-    difference: dict
+    difference: Interval
     reason: str
 
 
 @dataclass(frozen=True)
 class GateFailed(GatePassed):
-    """The candidate is not shown to be better than its rival."""
+    """The candidate is not shown to be better than its rival; `difference` is the paired 95% interval."""
 
     detail_type = "Gate Failed"
+
+
+@dataclass(frozen=True)
+class ApprovalRequested(Event):
+    """A candidate passed its gates and waits for a person; `approve` is the command that lets it be registered."""
+
+    detail_type = "Approval Requested"
+    run: str
+    candidate: str
+    verdict: str
+    report: str
+    approve: str
+    expires_at: str
 
 
 @dataclass(frozen=True)
@@ -145,12 +178,12 @@ class ModelDeployed(Event):
     run: str
     model_arn: str
     deployment_arn: str
-    smoke: dict
+    smoke: Smoke
 
 
 @dataclass(frozen=True)
 class ModelRegistered(Event):
-    """The run ended with a registered model; its report is at `report`."""
+    """The run ended with a registered model; its report is at `report` (an S3 URI)."""
 
     detail_type = "Model Registered"
     run: str
@@ -163,7 +196,7 @@ class ModelRegistered(Event):
 
 @dataclass(frozen=True)
 class RunFailed(Event):
-    """An execution of `machine` ended without its result; `remedy` is the command to run next."""
+    """An execution of `machine` ended without its result; `remedy` says what to run or to read next."""
 
     detail_type = "Run Failed"
     machine: str
@@ -171,28 +204,80 @@ class RunFailed(Event):
     error: str
     cause: str
     remedy: str
+    execution_arn: str = ""
 
 
 PUBLISHED: dict[str, type[Event]] = {
     event.detail_type: event
-    for event in (DocumentIngested, DocumentRejected, CostEstimated, DatasetReady, TrainingJobStarted, TrainingJobCompleted,
-                  TrainingJobFailed, EvaluationCompleted, GatePassed, GateFailed, ModelDeployed, ModelRegistered, RunFailed)
+    for event in (
+        DocumentIngested, DocumentRejected, CostEstimated, DatasetReady, TrainingJobStarted, TrainingJobCompleted,
+        TrainingJobFailed, EvaluationCompleted, GatePassed, GateFailed, ModelDeployed, ModelRegistered, RunFailed,
+    )
 }  # fmt: skip
+RESERVED: dict[str, type[Event]] = {ApprovalRequested.detail_type: ApprovalRequested}
+ALL = {**PUBLISHED, **RESERVED}
 
-_JSON_TYPE = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "dict": "object"}
+_JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", types.NoneType: "null"}
 
 
 def schema(event: type[Event]) -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of an event's detail. Unknown fields are allowed: fields may be added."""
-    kinds = {f.name: f.type if isinstance(f.type, str) else f.type.__name__ for f in fields(event)}
+    """JSON Schema (draft-04, which the EventBridge schema registry reads) of an event's detail.
+
+    Unknown fields are allowed: fields may be added.
+    """
+    hints = get_type_hints(event)
+    listed = fields(event)
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": "http://json-schema.org/draft-04/schema#",
         "title": event.detail_type,
         "description": (event.__doc__ or "").strip(),
         "type": "object",
-        "properties": {name: {"type": _JSON_TYPE[kind]} for name, kind in kinds.items()},
-        "required": list(kinds),
+        "properties": {wire_name(f.name): _schema_of(hints[f.name]) for f in listed},
+        "required": [wire_name(f.name) for f in listed if f.default is MISSING],
     }
+
+
+def wire_name(field: str) -> str:
+    """The name of a field in the event."""
+    return field.rstrip("_")
+
+
+def _schema_of(kind: Any) -> dict[str, Any]:
+    if kind in _JSON_TYPES:
+        return {"type": _JSON_TYPES[kind]}
+    if is_typeddict(kind):
+        hints = get_type_hints(kind)
+        return {
+            "type": "object",
+            "description": (kind.__doc__ or "").strip(),
+            "properties": {name: _schema_of(hint) for name, hint in hints.items()},
+            "required": sorted(kind.__required_keys__),
+        }
+    if get_origin(kind) is dict:
+        return {"type": "object", "additionalProperties": _schema_of(get_args(kind)[1])}
+    if get_origin(kind) is types.UnionType:
+        return {"type": [_JSON_TYPES[one] for one in get_args(kind)]}
+    raise TypeError(f"an event cannot have a field of type {kind}")
+
+
+def breaks(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
+    """What a consumer of `old` would stumble over in `new`: removed fields, changed types, new required fields.
+
+    Both are JSON Schemas made by `schema`. A required field that becomes optional breaks too: consumers rely on it.
+    """
+    if old.get("type") != new.get("type"):
+        return [f"{path or 'the event'} changed its type from {old.get('type')} to {new.get('type')}"]
+    found = []
+    before, after = old.get("properties", {}), new.get("properties", {})
+    for name in before:
+        field = f"{path}.{name}" if path else name
+        found += breaks(before[name], after[name], field) if name in after else [f"{field} was removed"]
+    was, now = set(old.get("required", ())), set(new.get("required", ()))
+    found += [f"{path}{'.' * bool(path)}{name} is no longer always there" for name in sorted((was - now) & set(after))]
+    found += [f"{path}{'.' * bool(path)}{name} became required" for name in sorted(now - was)]
+    if isinstance(old.get("additionalProperties"), Mapping):
+        found += breaks(old["additionalProperties"], new.get("additionalProperties") or {}, f"{path}.*")
+    return found
 
 
 def failure_of(status_change: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,6 +287,7 @@ def failure_of(status_change: Mapping[str, Any]) -> dict[str, Any]:
         "version": "1",
         "machine": machine,
         "execution": status_change["name"],
+        "execution_arn": status_change.get("executionArn", ""),
         "error": status_change.get("error") or status_change["status"],
         "cause": str(status_change.get("cause") or "")[:2000],
         "remedy": f"toolsmith redrive {status_change['name']}",

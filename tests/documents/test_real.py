@@ -251,3 +251,24 @@ def test_one_part_from_the_ecfr_api_knows_its_title():
     line = chunks_of(parse(source.encode(), "part.xml"), "d" * 32, 500, 50)[-1]
     assert (line["group"], line["facts"]["section"]) == ("cfr:17-230", "230.501")
     assert line["section"] == "§ 230.501 Definitions." and "As used in Regulation D." in line["text"]
+
+
+def test_a_typed_opinion_of_a_court_of_chancery():
+    source = b"""          Court of Chancery of the State of Delaware
+
+                  C.A. No. 2024-0214
+
+                  Northolt Valve Company,
+                            v.
+                  Brisbane Activist Fund LP.
+
+                  Decided June 21, 2024
+
+     An activist fund seeks to nominate three direc-
+tors of the company.
+"""
+    parsed = parse(source, "opinion.txt")
+    known = parsed.provenance
+    assert (known.kind, known.case) == ("opinion", "Northolt Valve Company v. Brisbane Activist Fund LP")
+    assert (known.court, known.date) == ("Court of Chancery of the State of Delaware", "2024-06-21")
+    assert "three directors of the company" in parsed.documents[0].text

@@ -32,7 +32,8 @@ _DATE = re.compile(
 _COURT = re.compile(
     r"^[ \t]*((?:In the )?(?:United States|Supreme|Superior|District|Circuit|Appellate|Court of"
     r"|Commonwealth|Board of Vet)"
-    r"[^\n.]{0,60}?(?:Court|Appeals|Circuit|Division|Department)\b[^\n]{0,60})",
+    r"[^\n.]{0,60}?(?:Court|Appeals|Circuit|Division|Department)\b[^\n]{0,60}"
+    r"|Court of (?:Chancery|Appeals?|Claims|Federal|International|Civil|Criminal|Common)[^\n]{0,60})",
     re.I | re.M,
 )
 _CITE = re.compile(

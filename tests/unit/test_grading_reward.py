@@ -27,7 +27,7 @@ json_values = st.recursive(
 )
 keys = st.sampled_from(
     ["calls", "category", "name", "arguments", "Tools", "Tool", "Parameters", "Type", "tool_calls", "function",
-     "toolUse", "input", "content", "role", "text", "Query analysis", "accept", "output", "message", "query", "regulation"]
+     "toolUse", "input", "content", "role", "text", "Query analysis", "accept", "output", "message", "query"]
 )  # fmt: skip
 plan_like = st.recursive(
     st.none() | st.text(max_size=9) | st.sampled_from(["statute_retrieval", "Rule 501", "{", '{"calls":[]}', ""]),

@@ -70,7 +70,7 @@ def _expected(item: dict[str, Any]) -> Expected:
         name, accepted = item["Tool"], {key: _sample_values(given) for key, given in item.get("Parameters", {}).items()}
     else:
         (name, accepted), *_ = item.items()
-    if not isinstance(name, str) or not all(isinstance(values, list) for values in accepted.values()):
+    if not isinstance(name, str) or not all([isinstance(values, list) for values in accepted.values()]):
         raise Malformed("invalid_reference")
     return Expected(name, accepted)
 

@@ -98,15 +98,14 @@ def _text(content: Any) -> str | None:
 
 
 def _result(identity: Any, graded: Reward, talk: float) -> dict[str, Any]:
-    score = round(graded.score, 6)
-    metrics = [{"name": name, "value": round(graded.parts[name], 6), "type": "Metric"} for name in PARTS]
+    metrics = [{"name": name, "value": graded.parts[name], "type": "Metric"} for name in PARTS]
     code = CODES.get(graded.reason, CODES["grader_error"])
     return {
         "id": identity,
-        "aggregate_reward_score": score,
+        "aggregate_reward_score": graded.score,
         "metrics_list": [
-            {"name": "score", "value": score, "type": "Reward"},
-            {"name": "talk_score", "value": round(talk, 6), "type": "Metric"},
+            {"name": "score", "value": graded.score, "type": "Reward"},
+            {"name": "talk_score", "value": talk, "type": "Metric"},
             *metrics,
             {"name": "reason_code", "value": code, "type": "Metric"},
             {"name": "grader_error", "value": float(graded.reason in FAULTS), "type": "Metric"},

@@ -68,7 +68,7 @@ class Judge:
         matchers = self._matchers
         if len(calls) != len(matchers):
             return "wrong_count"
-        if len(matchers) == 1:
+        if len(calls) == 1:
             return matchers[0].check(calls[0])
         if self._ordered:
             found = [matcher.check(call) for matcher, call in zip(matchers, calls, strict=True)]
@@ -121,18 +121,23 @@ class Judge:
         return next((matcher.name for matcher in self._matchers if name in matcher.names), name)
 
 
-class Matcher:
-    """One accepted call, ready to be compared with calls."""
+class Matcher(dict[str, Check]):
+    """One accepted call, ready to be compared with calls; as a mapping, the check of every parameter met so far."""
 
     def __init__(self, expected: Expected, schema: dict[str, Any] | None) -> None:
-        self.name = expected.name
+        self.name, self._accepted = expected
         # Providers whose API forbids dots in names get them as underscores; BFCL accepts that spelling for them.
-        self.names = (expected.name, expected.name.replace(".", "_")) if "." in expected.name else (expected.name,)
+        self.names = (self.name, self.name.replace(".", "_")) if "." in self.name else (self.name,)
         self._known = schema is not None
-        properties, self._required = _parameters(schema or {})
-        self._needed = {parameter for parameter, values in expected.accepted.items() if "" not in values}
-        self._needed_too = tuple(self._needed - self._required)
-        self._checks = _Checks(properties, expected.accepted)
+        self._properties, self._required = _parameters(schema)
+        self._needed = [parameter for parameter, values in self._accepted.items() if "" not in values]
+
+    def __missing__(self, parameter: str) -> Check:
+        declared, values = self._properties.get(parameter), self._accepted.get(parameter)
+        if not isinstance(declared, dict) or values is None:
+            return _unexpected
+        check = self[parameter] = check_of(declared, values)
+        return check
 
     def check(self, call: Call) -> str:
         """ "ok", or the code of the first error."""
@@ -144,53 +149,41 @@ class Matcher:
         for parameter in self._required:
             if parameter not in given:
                 return "missing_required"
-        checks = self._checks
         try:
             for parameter, value in given.items():
-                found = checks[parameter](value)
+                found = self[parameter](value)
                 if found is not OK:
                     return found
         except TypeError:  # an array or object where a text is expected
             return WRONG_TYPE
-        for parameter in self._needed_too:
+        for parameter in self._needed:
             if parameter not in given:
                 return "missing_optional"
         return OK
 
     def share(self, given: dict[str, Any]) -> float:
         """The share of arguments that are right, of all that are expected or given."""
-        right = sum([self._is_right(parameter, value) for parameter, value in given.items()])
-        count = len(given) + len(self._needed - given.keys())
+        right, count = 0, len(given)
+        for parameter, value in given.items():
+            right += self._is_right(parameter, value)
+        for parameter in self._needed:
+            count += parameter not in given
         return right / count if count else 1.0
 
     def _is_right(self, parameter: str, value: Any) -> bool:
         try:
-            return self._checks[parameter](value) is OK
+            return self[parameter](value) is OK
         except TypeError:
             return False
 
 
-class _Checks(dict[str, Check]):
-    """The check of every parameter, made when it is first asked for."""
-
-    def __init__(self, properties: dict[str, Any], accepted: dict[str, list[Any]]) -> None:
-        super().__init__()
-        self._properties, self._accepted = properties, accepted
-
-    def __missing__(self, parameter: str) -> Check:
-        declared, values = self._properties.get(parameter), self._accepted.get(parameter)
-        if not isinstance(declared, dict) or not isinstance(values, list):
-            return _unexpected
-        check = self[parameter] = check_of(declared, values)
-        return check
-
-
-def _parameters(schema: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
+def _parameters(schema: dict[str, Any] | None) -> tuple[dict[str, Any], list[str]]:
     """The properties and the required names of a function, whatever stands there instead."""
-    parameters = schema.get("parameters")
-    parameters = parameters if isinstance(parameters, dict) else {}
+    parameters = schema.get("parameters") if schema else None
+    if not isinstance(parameters, dict):
+        return {}, []
     properties, required = parameters.get("properties"), parameters.get("required")
-    names = {name for name in required if isinstance(name, str)} if isinstance(required, list) else set()
+    names = [name for name in required if type(name) is str] if type(required) is list else []
     return properties if isinstance(properties, dict) else {}, names
 
 
@@ -216,9 +209,10 @@ def plain_calls(answer: Any) -> list[Call] | None:
 def _schema_of(tools: list[Any], name: str) -> dict[str, Any] | None:
     """The function of a name; of several the first counts."""
     for tool in tools:
-        function = _open(tool)
-        if function is not None and function["name"] == name:
-            return function
+        if type(tool) is dict:
+            plain = tool.get("name")
+            if plain == name or (plain is None and (_open(tool) or {}).get("name") == name):
+                return _open(tool)
     return None
 
 
@@ -226,7 +220,7 @@ def _open(tool: Any) -> dict[str, Any] | None:
     """A function description without its OpenAI or Converse wrapper."""
     if not isinstance(tool, dict):
         return None
-    inner = tool.get("function", tool.get("toolSpec", tool))
+    inner = tool if "name" in tool else tool.get("function", tool.get("toolSpec"))
     if not isinstance(inner, dict) or not isinstance(inner.get("name"), str):
         return None
     schema = inner.get("inputSchema")

@@ -53,13 +53,11 @@ def same_value(given: Any, accepted: Any) -> bool:
 def check_of(declared: dict[str, Any], values: list[Any]) -> Check:
     """The check of one parameter: its schema and its accepted values become a function of the given value."""
     name = declared.get("type", "any")
+    if type(name) is str:
+        return _check(name, declared.get("items"), values)
     if isinstance(name, list):
-        return _any_of([check_of({**declared, "type": item}, values) for item in name if isinstance(item, str)])
-    if not isinstance(name, str):
-        name = "any"
-    items = declared.get("items")
-    inner = items.get("type") if isinstance(items, dict) and name in ARRAYS else None
-    return _check(name, TYPES.get(name, str), TYPES.get(inner) if isinstance(inner, str) else None, values)
+        return _any_of([_check(item, declared.get("items"), values) for item in name if isinstance(item, str)])
+    return _check("any", None, values)
 
 
 def _any_of(checks: list[Check]) -> Check:
@@ -81,18 +79,18 @@ def _first_type(values: Any) -> type | None:
     return None
 
 
-def _check(name: str, expected: type, inner: type | None, values: list[Any]) -> Check:
-    first = _first_type(values)
+def _check(name: str, items: Any, values: list[Any]) -> Check:
+    expected, first = TYPES.get(name, str), _first_type(values)
     literal = first is not None and first is not expected
     if expected is str and not literal:
         return _Texts(values).__getitem__
-    if name in PLAIN or (literal and inner is None and name not in (*FLOATS, "tuple")):
+    if name in PLAIN:
         return _plain_check(expected, first, values)
-    return _full_check(name, expected, inner, values)
+    inner = items.get("type") if isinstance(items, dict) and name in ARRAYS else None
+    return _full_check(name, expected, TYPES.get(inner) if isinstance(inner, str) else None, first, values)
 
 
-def _full_check(name: str, expected: type, inner: type | None, values: list[Any]) -> Check:
-    first = _first_type(values)
+def _full_check(name: str, expected: type, inner: type | None, first: type | None, values: list[Any]) -> Check:
     literal = first is not None and first is not expected
     compare = _contained(values) if literal else _comparison(expected, inner, values)
     widens, opens = name in FLOATS, name == "tuple"

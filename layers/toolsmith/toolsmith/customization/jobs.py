@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from toolsmith import recipes
+from toolsmith.customization import matrix
 from toolsmith.customization.lint import lint
 from toolsmith.customization.profile import Profile
 from toolsmith.errors import InvalidInput, RecipeInvalid
@@ -25,9 +26,10 @@ _JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 class Job:
     """One training or evaluation job of a run.
 
-    stage: "sft", "more_sft", "rft" or "evaluate"; arm: what is evaluated ("base", "base_tools", "sft", ...), or the
-    arm that training produces. train_uri, validation_uri: S3 URIs of the data. checkpoint: S3 URI to start from, None
-    for the base model. rows: training rows, for the lint.
+    stage: one of the profile's, such as "sft", "rft_full", "dpo", "evaluate", "benchmark"; arm: what is evaluated
+    ("base", "base_tools", "sft", ...), or the arm that training produces. train_uri, validation_uri: S3 URIs of the
+    data. checkpoint: S3 URI to start from, None for the base model. rows: training rows, for the lint. forge: the
+    account subscribes to Nova Forge.
     """
 
     run: str
@@ -46,6 +48,7 @@ class Job:
     metrics_lambda_arn: str | None = None
     kms_key: str | None = None
     rows: int | None = None
+    forge: bool = False
     tags: dict[str, str] = field(default_factory=dict)
 
 
@@ -75,30 +78,40 @@ def job_name(run: str, stage: str, arm: str, attempt: int) -> str:
 
 def render(profile: Profile, job: Job) -> dict[str, Any]:
     """The stage's recipe with everything that depends on the run filled in; nothing is left to interpolate."""
-    stage = profile.stage(job.stage)
-    text = recipes.path(f"{profile.name}/{stage['recipe']}").read_text(encoding="utf-8")
-    recipe = copy.deepcopy(yaml.safe_load(text))
+    stage, technique = profile.stage(job.stage), matrix.technique(job.stage)
+    recipe = load_recipe(profile, job.stage)
     run = recipe["run"]
     run["name"] = job_name(job.run, job.stage, job.arm, job.attempt)
     run["model_type"] = profile.model_type
     run["model_name_or_path"] = job.checkpoint or profile.base_model
-    run["replicas"] = stage["instance_count"]
+    if "replicas" in run:
+        run["replicas"] = stage["instance_count"]
     if "seed" in run:
         run["seed"] = job.seed
-    if "data_s3_path" in run and job.stage == "rft":
+    if "data_s3_path" in run and technique == "rft":
         run["data_s3_path"] = job.train_uri
-    if job.stage == "rft":
-        _set_reward(recipe, job)
-    if "processor" in recipe and recipe["processor"].get("lambda_type"):
-        recipe["processor"]["lambda_arn"] = job.metrics_lambda_arn or ""
+    _set_functions(recipe, job, technique)
     return recipe
 
 
-def _set_reward(recipe: dict[str, Any], job: Job) -> None:
-    if not job.reward_lambda_arn:
-        raise RecipeInvalid("run.reward_lambda_arn: reinforcement needs the ARN of the reward function")
-    recipe["run"]["reward_lambda_arn"] = job.reward_lambda_arn
-    recipe["training_config"]["rollout"]["rewards"]["api_endpoint"]["lambda_arn"] = job.reward_lambda_arn
+def load_recipe(profile: Profile, stage: str) -> dict[str, Any]:
+    """The recipe file of a stage as it stands in recipes/."""
+    text = recipes.path(f"{profile.name}/{profile.stage(stage)['recipe']}").read_text(encoding="utf-8")
+    return copy.deepcopy(yaml.safe_load(text))
+
+
+def _set_functions(recipe: dict[str, Any], job: Job, technique: str) -> None:
+    """The reward or metrics function, wherever this recipe names one."""
+    if technique == "rft" or "rl_env" in recipe:
+        if not job.reward_lambda_arn:
+            raise RecipeInvalid("run.reward_lambda_arn: reinforcement needs the ARN of the reward function")
+        if "rl_env" in recipe:
+            recipe["rl_env"]["reward_lambda_arn"] = job.reward_lambda_arn
+        else:
+            recipe["run"]["reward_lambda_arn"] = job.reward_lambda_arn
+            recipe["training_config"]["rollout"]["rewards"]["api_endpoint"]["lambda_arn"] = job.reward_lambda_arn
+    if "processor" in recipe and recipe["processor"].get("lambda_type"):
+        recipe["processor"]["lambda_arn"] = job.metrics_lambda_arn or ""
 
 
 def _channel(name: str, uri: str, data_type: str) -> dict[str, Any]:
@@ -106,10 +119,11 @@ def _channel(name: str, uri: str, data_type: str) -> dict[str, Any]:
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
 
-def _hyperparameters(profile: Profile, job: Job, recipe: dict[str, Any]) -> dict[str, str]:
-    """Plain strings; names as the SDKs map them from the recipe."""
-    found = {"base_model_location": job.checkpoint} if job.checkpoint else {"base_model": profile.base_model}
-    if job.stage == "rft":
+def _hyperparameters(job: Job, recipe: dict[str, Any]) -> dict[str, str]:
+    """Plain strings; names as the SDKs map them from the recipe. A scoring function of rft_eval has no name here."""
+    start = recipe["run"]["model_name_or_path"]
+    found = {"base_model_location" if start.startswith("s3://") else "base_model": start}
+    if matrix.technique(job.stage) == "rft":
         found["reward_lambda_arn"] = recipe["run"]["reward_lambda_arn"]
     if recipe.get("processor", {}).get("lambda_arn"):
         found["eval_lambda_arn"] = recipe["processor"]["lambda_arn"]
@@ -117,21 +131,55 @@ def _hyperparameters(profile: Profile, job: Job, recipe: dict[str, Any]) -> dict
     return found
 
 
-def prepare(profile: Profile, job: Job) -> Prepared:
-    """The request and recipe of a job. Raises RecipeInvalid when the lint finds what would waste money."""
-    recipe = render(profile, job)
+def _channels(job: Job) -> list[dict[str, Any]]:
+    """Data and recipe. Supervised and preference rows are Converse rows; a benchmark brings its own questions."""
+    conversations = matrix.technique(job.stage) in ("sft", "dpo")
+    found = []
+    if job.stage != "benchmark":
+        found.append(_channel("train", job.train_uri, "Converse" if conversations else "S3Prefix"))
+    if conversations and job.validation_uri:
+        found.append(_channel("validation", job.validation_uri, "Converse"))
+    return [*found, {**_channel("recipe", job.recipe_uri, "S3Prefix"), "InputMode": "File"}]
+
+
+def previous_recipe(profile: Profile, job: Job) -> dict[str, Any] | None:
+    """The recipe that made the job's checkpoint, as the profile tells it; None for the base model."""
+    source = job.arm if matrix.technique(job.stage) == "evaluate" else profile.stage(job.stage).get("starts_from")
+    if not job.checkpoint or source not in profile.stages:
+        return None
+    return load_recipe(profile, source)
+
+
+def check(
+    profile: Profile, job: Job, recipe: dict[str, Any], *, platform: str = matrix.TRAINING_JOBS, **facts: Any
+) -> None:
+    """Raises RecipeInvalid with everything that the lint finds in a rendered recipe."""
     stage = profile.stage(job.stage)
-    findings = lint(recipe, job.stage, instance_count=stage["instance_count"], rows=job.rows)
+    findings = lint(
+        recipe,
+        job.stage,
+        instance_count=stage["instance_count"],
+        instance_type=stage["instance_type"],
+        rows=job.rows,
+        region=job.region,
+        previous=previous_recipe(profile, job),
+        forge=job.forge,
+        platform=platform,
+        **facts,
+    )
     if findings:
         raise RecipeInvalid("; ".join(str(finding) for finding in findings))
-    supervised = job.stage in ("sft", "more_sft")
-    channels = [_channel("train", job.train_uri, "Converse" if supervised else "S3Prefix")]
-    if supervised and job.validation_uri:
-        channels.append(_channel("validation", job.validation_uri, "Converse"))
-    channels.append({**_channel("recipe", job.recipe_uri, "S3Prefix"), "InputMode": "File"})
-    output = {"S3OutputPath": job.output_uri}
-    if job.kms_key:
-        output["KmsKeyId"] = job.kms_key
+
+
+def prepare(profile: Profile, job: Job, recipe: dict[str, Any] | None = None) -> Prepared:
+    """The request and recipe of a job; recipe: a changed one instead of the stage's (mixing.mixed, ...).
+
+    Raises RecipeInvalid when the lint finds what would waste money.
+    """
+    recipe = recipe or render(profile, job)
+    stage = profile.stage(job.stage)
+    hyperparameters = _hyperparameters(job, recipe)
+    check(profile, job, recipe, hyperparameters=hyperparameters)
     request = {
         "TrainingJobName": recipe["run"]["name"],
         "RoleArn": job.role_arn,
@@ -139,9 +187,9 @@ def prepare(profile: Profile, job: Job) -> Prepared:
             "TrainingInputMode": "File",
             "TrainingImage": profile.image(job.stage, job.region),
         },
-        "HyperParameters": _hyperparameters(profile, job, recipe),
-        "InputDataConfig": channels,
-        "OutputDataConfig": output,
+        "HyperParameters": hyperparameters,
+        "InputDataConfig": _channels(job),
+        "OutputDataConfig": output_config(job),
         "ResourceConfig": {
             "InstanceType": stage["instance_type"],
             "InstanceCount": stage["instance_count"],
@@ -149,9 +197,22 @@ def prepare(profile: Profile, job: Job) -> Prepared:
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": profile.max_runtime_seconds},
         "TensorBoardOutputConfig": {"S3OutputPath": job.output_uri},
+        **tags(job),
     }
-    if job.tags:
-        request["Tags"] = [{"Key": key, "Value": value} for key, value in sorted(job.tags.items())]
-    recipe_yaml = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
-    digest = hashlib.sha256(recipe_yaml.encode()).hexdigest()
-    return Prepared(request, recipe_yaml, job.recipe_uri, digest)
+    recipe_yaml = dump(recipe)
+    return Prepared(request, recipe_yaml, job.recipe_uri, hashlib.sha256(recipe_yaml.encode()).hexdigest())
+
+
+def dump(recipe: dict[str, Any]) -> str:
+    """The recipe as the container reads it."""
+    return yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
+
+
+def output_config(job: Job) -> dict[str, str]:
+    """Where outputs go; the key also encrypts the checkpoint, so it stays the same along a chain."""
+    return {"S3OutputPath": job.output_uri, **({"KmsKeyId": job.kms_key} if job.kms_key else {})}
+
+
+def tags(job: Job) -> dict[str, Any]:
+    """The Tags member of a request; none where the job has none."""
+    return {"Tags": [{"Key": key, "Value": value} for key, value in sorted(job.tags.items())]} if job.tags else {}

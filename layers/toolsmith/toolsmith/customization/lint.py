@@ -1,190 +1,162 @@
 """Recipe lint: refuses what would waste money, each finding with the key and the fix.
 
-Ranges are those of the published Nova 2 recipe templates (aws/sagemaker-hyperpod-recipes, 2026-06-23) and of the
-Nova user guide's pages on iterative training and reinforcement.
+Ranges are those of limits.py and matrix.py. What is judged here holds for every stage: placeholders, unknown keys, the
+model and what it offers, where the job runs. lint_training, lint_evaluation and lint_chain judge the rest.
 """
 
+import difflib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-TECHNIQUES = {
-    "amazon.nova-2-lite": {"sft", "more_sft", "rft", "evaluate"},
-    "amazon.nova-micro": {"sft", "more_sft", "dpo", "ppo", "evaluate"},
-    "amazon.nova-lite": {"sft", "more_sft", "dpo", "ppo", "evaluate"},
-    "amazon.nova-pro": {"sft", "more_sft", "dpo", "ppo", "evaluate"},
-}
-CHAIN_ALPHA = {32, 64}
+from toolsmith.customization import limits, matrix
+from toolsmith.customization.findings import Finding, Setting, get, is_nova, peft_block, rank, walk
+from toolsmith.customization.lint_chain import chain
+from toolsmith.customization.lint_evaluation import evaluation
+from toolsmith.customization.lint_training import training
+
 _UNRESOLVED = re.compile(r"\$\{[^}]*\}|\{\{[^}]*\}\}")
+_REQUIRED = ("run.name", "run.model_type", "run.model_name_or_path")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What is wrong with one key of a recipe, and what to write instead."""
-
-    key: str
-    problem: str
-    fix: str
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.problem}; {self.fix}"
-
-
-def lint(recipe: dict[str, Any], stage: str, *, instance_count: int, rows: int | None = None) -> list[Finding]:
-    """All findings of a rendered recipe; an empty list means it may run."""
+def lint(
+    recipe: dict[str, Any],
+    stage: str,
+    *,
+    instance_count: int,
+    rows: int | None = None,
+    instance_type: str | None = None,
+    region: str | None = None,
+    platform: str = matrix.TRAINING_JOBS,
+    hyperparameters: dict[str, str] | None = None,
+    previous: dict[str, Any] | None = None,
+    forge: bool = False,
+) -> list[Finding]:
+    """All findings of a rendered recipe; an empty list means it may run. The options are those of Setting."""
+    setting = Setting(instance_count, instance_type, rows, region, platform, hyperparameters, previous, forge)
+    missing = [key for key in _REQUIRED if not get(recipe, key)]
+    if missing:
+        return [
+            Finding(key, "is missing or empty", "every recipe names its run, its model and where it starts")
+            for key in missing
+        ]
     checks = (
         _unresolved(recipe),
-        _technique(recipe, stage),
-        _replicas(recipe, instance_count),
-        _steps(recipe),
-        _peft(recipe, stage),
-        _rollouts(recipe),
-        _reward(recipe, stage),
-        _rows(recipe, rows),
+        _unknown(recipe),
+        _model(recipe, stage),
+        _base(recipe, setting),
+        _place(recipe, stage, setting),
+        training(recipe, stage, setting),
+        evaluation(recipe, stage, setting),
+        chain(recipe, stage, setting),
     )
     return [finding for check in checks for finding in check]
 
 
-def get(recipe: dict[str, Any], dotted: str) -> Any:
-    """The value at a dotted key, or None."""
-    value: Any = recipe
-    for part in dotted.split("."):
-        if not isinstance(value, dict) or part not in value:
-            return None
-        value = value[part]
-    return value
-
-
-def _walk(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _walk(inner, f"{key}.{name}" if key else str(name))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from _walk(inner, f"{key}[{index}]")
-    else:
-        yield key, value
-
-
 def _unresolved(recipe: dict[str, Any]) -> Iterator[Finding]:
-    for key, value in _walk(recipe):
+    for key, value in walk(recipe):
         if isinstance(value, str) and _UNRESOLVED.search(value):
             yield Finding(key, f"still holds {value!r}", "write the value itself: the container does not interpolate")
 
 
-def _technique(recipe: dict[str, Any], stage: str) -> Iterator[Finding]:
-    model = str(get(recipe, "run.model_type") or "")
-    for prefix, offered in TECHNIQUES.items():
-        if model.startswith(prefix + "-") and stage not in offered:
-            yield Finding("run.model_type", f"{model} offers no {stage}", f"choose one of {sorted(offered)}")
+def _unknown(recipe: dict[str, Any]) -> Iterator[Finding]:
+    """A misspelt key is dropped in silence and the default trains."""
+    if not is_nova(recipe):
+        return
+    for key, _ in walk({name: value for name, value in recipe.items() if name != "data_mixing"}):
+        for part in re.sub(r"\[\d+\]", "", key).split("."):
+            if part not in limits.KNOWN_KEYS and not key.startswith("run.validation_data_s3_path_list."):
+                near = difflib.get_close_matches(part, limits.KNOWN_KEYS, 1)
+                fix = f"write {near[0]!r}" if near else "remove it"
+                yield Finding(key, f"{part!r} is no key of a Nova recipe and would be ignored", fix)
 
 
-def _replicas(recipe: dict[str, Any], instance_count: int) -> Iterator[Finding]:
-    replicas = get(recipe, "run.replicas")
-    if replicas != instance_count:
+def _model(recipe: dict[str, Any], stage: str) -> Iterator[Finding]:
+    name = recipe["run"]["model_type"]
+    if not is_nova(recipe):
+        return
+    model = matrix.MODELS.get(name)
+    if model is None:
         yield Finding(
-            "run.replicas",
-            f"{replicas} differs from the request's InstanceCount {instance_count}",
-            "write the same number in both",
+            "run.model_type", f"{name!r} is no model that can be trained", f"write one of {sorted(matrix.MODELS)}"
+        )
+        return
+    technique = matrix.technique(stage)
+    offered = matrix.ranks(model, technique)
+    if not offered:
+        names = sorted({name for name, _ in model.offers})
+        yield Finding("run.model_type", f"{name} offers no {stage}", f"choose one of {names}")
+    elif technique != "evaluate" and rank(recipe) not in offered:
+        key = (peft_block(recipe) or ("run.model_type",))[0]
+        yield Finding(
+            f"{key}.peft_scheme", f"{name} offers {technique} only as {sorted(map(str, offered))}", "write that rank"
         )
 
 
-def _steps(recipe: dict[str, Any]) -> Iterator[Finding]:
-    for block in ("training_config", "training_config.trainer"):
-        most, save = get(recipe, f"{block}.max_steps"), get(recipe, f"{block}.save_steps")
-        if most is None:
-            continue
-        if not isinstance(most, int) or most < 1:
-            yield Finding(f"{block}.max_steps", f"{most!r} is no positive integer", "write the number of steps")
-        elif isinstance(save, int) and save > most:
+def _base(recipe: dict[str, Any], setting: Setting) -> Iterator[Finding]:
+    key, start = "run.model_name_or_path", str(recipe["run"]["model_name_or_path"])
+    model = matrix.MODELS.get(recipe["run"]["model_type"])
+    if start.startswith("s3://"):
+        yield from _checkpoint(key, start, setting)
+    elif model is None:
+        return
+    elif start.split("/")[0] != model.base:
+        yield Finding(
+            key,
+            f"{start!r} does not belong to {recipe['run']['model_type']}",
+            f"write '{model.base}/prod' or a checkpoint's S3 URI",
+        )
+    elif start != f"{model.base}/prod" and not setting.forge:
+        yield Finding(
+            key,
+            f"{start!r} is an intermediate checkpoint, open to paid Nova Forge subscribers only",
+            f"subscribe and say so, or write '{model.base}/prod'",
+        )
+
+
+def _checkpoint(key: str, uri: str, setting: Setting) -> Iterator[Finding]:
+    bucket = uri.removeprefix("s3://").split("/")[0]
+    if uri.endswith((".tar.gz", ".json")):
+        yield Finding(
+            key, f"{uri!r} is an output file, no checkpoint", "write checkpoint_s3_bucket of its manifest.json"
+        )
+    elif bucket.startswith("customer-escrow-"):
+        ours = "-smtj-" if setting.platform == matrix.TRAINING_JOBS else "-hp-"
+        if ours not in bucket:
             yield Finding(
-                f"{block}.save_steps",
-                f"{save} is above max_steps {most}: no checkpoint would be kept",
-                f"write at most {most}",
+                key, f"the checkpoint was not made by {setting.platform}", "train and evaluate on one platform"
             )
 
 
-def _peft_block(recipe: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    for key in ("training_config.peft", "training_config.trainer.peft"):
-        block = get(recipe, key)
-        if isinstance(block, dict):
-            return key, block
-    return None
-
-
-def _peft(recipe: dict[str, Any], stage: str) -> Iterator[Finding]:
-    found = _peft_block(recipe)
-    if found is None or not str(get(recipe, "run.model_type") or "").startswith("amazon.nova"):
+def _place(recipe: dict[str, Any], stage: str, setting: Setting) -> Iterator[Finding]:
+    replicas = get(recipe, "run.replicas")
+    technique = matrix.technique(stage)
+    if technique != "ppo" and replicas != setting.instance_count:
+        yield Finding(
+            "run.replicas",
+            f"{replicas} differs from the request's InstanceCount {setting.instance_count}",
+            "write the same number in both",
+        )
+    model = matrix.MODELS.get(recipe["run"]["model_type"])
+    offers = model.offers.get((technique, None if technique == "evaluate" else rank(recipe))) if model else None
+    if offers is None or setting.platform != matrix.TRAINING_JOBS:
         return
-    key, block = found
-    scheme = block.get("peft_scheme")
-    if scheme not in ("lora", None):
-        yield Finding(f"{key}.peft_scheme", f"{scheme!r} is unknown", 'write "lora", or null for full rank')
-    alpha = get(block, "lora_tuning.alpha")
-    if scheme == "lora" and alpha not in CHAIN_ALPHA:
-        yield Finding(
-            f"{key}.lora_tuning.alpha",
-            f"{alpha} is not allowed in both SFT and RFT",
-            f"write one of {sorted(CHAIN_ALPHA)}, the same along the chain",
-        )
-
-
-def _rollouts(recipe: dict[str, Any]) -> Iterator[Finding]:
-    rollout = get(recipe, "training_config.rollout")
-    if not isinstance(rollout, dict):
+    if not offers:
+        yield Finding("run.model_type", f"{technique} has no training-job image", "run the recipe on HyperPod")
         return
-    generations = get(rollout, "advantage_strategy.number_generation") or 1
-    if generations < 2:
-        yield Finding(
-            "training_config.rollout.advantage_strategy.number_generation",
-            f"{generations} rollout has no advantage",
-            "write at least 2, better 8",
-        )
-    if get(rollout, "generator.top_k") == 1 or get(rollout, "generator.temperature") == 0:
-        yield Finding(
-            "training_config.rollout.generator",
-            "greedy sampling makes all rollouts of a prompt equal: no gradient",
-            "write temperature: 1 and top_k: 0",
-        )
-    longest, new = get(recipe, "training_config.max_length"), get(rollout, "generator.max_new_tokens")
-    if isinstance(longest, int) and isinstance(new, int) and new >= longest:
-        yield Finding(
-            "training_config.rollout.generator.max_new_tokens",
-            f"{new} leaves no room for the prompt in max_length {longest}",
-            "write less than max_length",
-        )
+    yield from _instances(offers, setting)
 
 
-def _reward(recipe: dict[str, Any], stage: str) -> Iterator[Finding]:
-    if stage != "rft":
+def _instances(offers: tuple[matrix.Offer, ...], setting: Setting) -> Iterator[Finding]:
+    if setting.instance_type is None:
         return
-    first, second = (
-        get(recipe, "run.reward_lambda_arn"),
-        get(recipe, "training_config.rollout.rewards.api_endpoint.lambda_arn"),
-    )
-    if not first or first != second:
+    counts = sorted({n for offer in offers if setting.instance_type in offer.instances for n in offer.counts})
+    if not counts:
+        known = sorted({name for offer in offers for name in offer.instances})
+        yield Finding("instance_type", f"{setting.instance_type} does not run this recipe", f"write one of {known}")
+    elif setting.instance_count not in counts:
         yield Finding(
-            "training_config.rollout.rewards.api_endpoint.lambda_arn",
-            f"{second!r} is not run.reward_lambda_arn {first!r}",
-            "write the same ARN in both",
-        )
-        return
-    if "sagemaker" not in first.rsplit(":", 1)[-1].lower():
-        yield Finding(
-            "run.reward_lambda_arn",
-            f"the function name {first.rsplit(':', 1)[-1]!r} lacks 'SageMaker'",
-            "managed policies only grant functions whose name has it",
-        )
-    if first.count(":") != 6:
-        yield Finding("run.reward_lambda_arn", "has a version or alias", "write the unqualified function ARN")
-
-
-def _rows(recipe: dict[str, Any], rows: int | None) -> Iterator[Finding]:
-    batch = get(recipe, "training_config.global_batch_size")
-    if rows is not None and isinstance(batch, int) and rows < batch:
-        yield Finding(
-            "training_config.global_batch_size",
-            f"{rows} training rows are fewer than one batch of {batch}",
-            "drop more documents or write a smaller batch",
+            "run.replicas",
+            f"{setting.instance_count} x {setting.instance_type} is not offered",
+            f"write one of {counts}",
         )

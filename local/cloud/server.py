@@ -78,6 +78,8 @@ class Server:
         app = gateway.front(emulator.application(), self.saver.note, hosts)
         serving = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))
         await self._open(loop, serving)
+        if self.settings.follow:
+            self._following = loop.create_task(_follow(os.getppid(), stop))
         await stop.wait()
         await asyncio.to_thread(self._close)
         await serving
@@ -112,6 +114,12 @@ class Server:
         self.models.close()
         self.lambdas.close()
         self.saver.stop()
+
+
+async def _follow(parent: int, stop: asyncio.Event) -> None:
+    while os.getppid() == parent:
+        await asyncio.sleep(0.5)
+    stop.set()
 
 
 async def _as_coroutine(function):

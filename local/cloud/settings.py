@@ -30,6 +30,7 @@ class Settings:
     waits       factor on the waits and retry delays of state machines (1 = as written, 0 = none).
     idle        seconds after which an unused model server or sandbox is stopped.
     sandboxes   concurrent sandboxes of a function without ReservedConcurrentExecutions.
+    follow      stop as soon as the process that started the cloud is gone.
     jobs        training jobs that run at once.
     """
 
@@ -46,6 +47,7 @@ class Settings:
     idle: float = 120.0
     sandboxes: int = 4
     jobs: int = 2
+    follow: bool = False
 
     @property
     def endpoint(self) -> str:

@@ -30,6 +30,7 @@ def make_cloud(data: Path, **settings) -> Cloud:
         "serving": [sys.executable, PARTS, "serve"],
         "teacher": "tests.local.cloud_parts:answer",
         "pace": 0.2,
+        "follow": True,
     }
     return Cloud(data, free_port(), **{**parts, **settings})
 

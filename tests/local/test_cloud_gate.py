@@ -6,13 +6,14 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from local.cloud import Cloud, pins
-from tests.local.cloud_harness import client, make_cloud
+from tests.local.cloud_harness import ROOT, client, make_cloud, until
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +89,12 @@ def test_the_program_refuses_with_one_line_and_exit_code_2(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": "."})
     assert done.returncode == 2
     assert "no managed runtime" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_following_cloud_ends_with_its_starter(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from tests.local.cloud_harness import make_cloud; "
+        "print(make_cloud(Path(sys.argv[1])).start().pid)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
+    until(lambda: not Path(f"/proc/{int(done.stdout)}").exists())

@@ -5,7 +5,7 @@ batch. Of every group the best and the worst few are kept: they carry the signal
 Groups without spread teach nothing and are left out.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -38,7 +38,6 @@ class Step:
     norm: float
     advantages: tuple[float, float, float]
     flat_groups: float
-    grade_errors: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,16 +83,33 @@ def advantages(rewards: Tensor, best: int, worst: int, negative: float) -> Tenso
     return torch.zeros_like(rewards).scatter(1, kept, centred)
 
 
-def _prompts(prompts: Sequence[Prompt], size: int, seed: int) -> Iterator[list[Prompt]]:
-    r = Random(seed * 15485863 + 17)
-    pool: list[Prompt] = []
-    while True:
-        batch = []
-        while len(batch) < size:
-            if not pool:
-                pool = r.sample(list(prompts), len(prompts))
-            batch.append(pool.pop())
-        yield batch
+class Pool:
+    """Which prompts come next: all once, those the model gets wrong first; later passes skip groups without spread."""
+
+    def __init__(self, prompts: Sequence[Prompt], seed: int) -> None:
+        self.random = Random(seed * 15485863 + 17)
+        self.prompts = self.random.sample(list(prompts), len(prompts))
+        self.queue = list(self.prompts)
+        self.flat: set[int] = set()
+
+    def put_first(self, wrong: Sequence[bool]) -> None:
+        """Sort the first pass: `wrong` says of each of `prompts` whether one answer missed the full reward."""
+        ranked = sorted(zip(wrong, range(len(wrong)), strict=True), key=lambda pair: (not pair[0], pair[1]))
+        self.queue = [self.prompts[at] for _, at in ranked]
+
+    def draw(self, size: int) -> list[Prompt]:
+        while len(self.queue) < size:
+            again = [p for p in self.prompts if id(p) not in self.flat]
+            again = again if len(again) >= size else self.prompts
+            self.queue += self.random.sample(again, len(again))
+            self.flat.clear()
+        drawn, self.queue = self.queue[:size], self.queue[size:]
+        return drawn
+
+    def note(self, drawn: Sequence[Prompt], rewards: Tensor) -> None:
+        """Remember the prompts whose answers were all graded alike."""
+        alike = rewards.max(1).values - rewards.min(1).values < 1e-6
+        self.flat |= {id(p) for p, same in zip(drawn, alike.tolist(), strict=True) if same}
 
 
 def _update(
@@ -122,6 +138,65 @@ def _update(
     return entropy / tokens
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """The prompts of a step, their tokens, the answers' tokens (prompts x rollouts, flat) and rewards (same, 2-D)."""
+
+    prompts: list[Prompt]
+    starts: list[list[int]]
+    answers: list[list[int]]
+    rewards: Tensor
+
+    def kept(self, worth: Tensor) -> list[Rollout]:
+        """The answers that have an advantage, as rows."""
+        each = worth.shape[1]
+        return [
+            Rollout(Row(self.starts[n // each] + self.answers[n], len(self.starts[n // each])), value)
+            for n, value in enumerate(worth.flatten().tolist())
+            if abs(value) > 1e-3
+        ]
+
+
+class Actor:
+    """The model in training, and the way from prompts to graded answers."""
+
+    def __init__(
+        self, model: adapters.Trainable, tokenizer: PreTrainedTokenizerBase, settings: Rft, grader: Grader
+    ) -> None:
+        self.model, self.tokenizer, self.settings, self.grader = model, tokenizer, settings, grader
+
+    def answer(self, prompts: Sequence[Prompt], each: int) -> Drawn:
+        """Draw `each` answers of every prompt from the present weights and have them graded."""
+        self.model.eval()
+        starts = [prompt_ids(self.tokenizer, p.system, p.question) for p in prompts]
+        sampler = Sampler(self.model, self.tokenizer.eos_token_id)
+        answers = sampler.sample(starts, each, self.settings.new_tokens, self.settings.temperature)
+        texts = [self.tokenizer.decode(ids, skip_special_tokens=True) for ids in answers]
+        owners = [p for p in prompts for _ in range(each)]
+        events = [sample_event(p, n, text) for n, (p, text) in enumerate(zip(owners, texts, strict=True))]
+        rewards = torch.tensor(grade(events, self.grader, self.settings.reward_batch)).view(len(prompts), each)
+        return Drawn(list(prompts), starts, answers, rewards)
+
+    def wrong(self, prompts: Sequence[Prompt], full: float = 1.0) -> list[bool]:
+        """Of each prompt, whether one drawn answer earned less than the full reward."""
+        size = self.settings.prompts * self.settings.rollouts
+        parts = [prompts[at : at + size] for at in range(0, len(prompts), size)]
+        return [bool(value < full) for part in parts for value in self.answer(part, 1).rewards[:, 0]]
+
+    def learn(self, adamw: torch.optim.AdamW, kept: Sequence[Rollout]) -> tuple[float, float]:
+        """The step's updates; returns the entropy before the first and the last gradient's norm."""
+        if not kept:
+            return 0.0, 0.0
+        self.model.train()
+        old: list[Tensor] = []
+        first = norm = 0.0
+        for update in range(self.settings.updates):
+            entropy = _update(self.model, kept, self.settings.temperature, old)
+            norm = adapters.apply(self.model, adamw, self.settings.optimizer.clip)
+            first = first if update else entropy
+        return first, norm
+
+
 def train(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -137,57 +212,34 @@ def train(
     """
     tuned = adapters.add(model, settings.optimizer, settings.seed)
     adamw = adapters.optimizer(tuned, settings.optimizer)
-    stream = _prompts(prompts, settings.prompts, settings.seed)
-    encoded = {id(p): prompt_ids(tokenizer, p.system, p.question) for p in prompts}
+    actor = Actor(tuned, tokenizer, settings, grader)
+    pool = Pool(prompts, settings.seed)
+    if settings.screen:
+        pool.put_first(actor.wrong(pool.prompts))
     for step in range(settings.steps):
-        batch = next(stream)
         adapters.set_rate(adamw, settings.optimizer, step, settings.steps)
-        tuned.eval()
-        ids = [encoded[id(p)] for p in batch]
-        drawn = Sampler(tuned, tokenizer.eos_token_id).sample(
-            ids, settings.rollouts, settings.new_tokens, settings.temperature
-        )
-        texts = [tokenizer.decode(x, skip_special_tokens=True) for x in drawn]
-        owners = [p for p in batch for _ in range(settings.rollouts)]
-        events = [sample_event(p, n, t) for n, (p, t) in enumerate(zip(owners, texts, strict=True))]
-        rewards = torch.tensor(grade(events, grader, settings.reward_batch)).view(len(batch), -1)
-        worth = advantages(rewards, settings.best, settings.worst, settings.negative)
-        kept = [
-            Rollout(Row(ids[n // settings.rollouts] + drawn[n], len(ids[n // settings.rollouts])), value)
-            for n, value in enumerate(worth.flatten().tolist())
-            if abs(value) > 1e-3
-        ]
-        tuned.train()
-        entropy, norm = _learn(tuned, adamw, kept, settings)
+        drawn = actor.answer(pool.draw(settings.prompts), settings.rollouts)
+        pool.note(drawn.prompts, drawn.rewards)
+        worth = advantages(drawn.rewards, settings.best, settings.worst, settings.negative)
+        entropy, norm = actor.learn(adamw, drawn.kept(worth))
         if norm != norm:
             raise TrainingDiverged(f"gradient_norm is nan at step {step + 1}: lower optim_config.lr")
-        on_step(
-            Step(
-                step + 1,
-                (step + 1) * settings.prompts / len(prompts),
-                float(rewards.mean()),
-                sum(map(len, drawn)) / len(drawn),
-                entropy,
-                norm,
-                (float(worth.mean()), float(worth.min()), float(worth.max())),
-                float((rewards.max(1).values == rewards.min(1).values).float().mean()),
-            )
-        )
+        epoch = (step + 1) * settings.prompts / len(prompts)
+        on_step(_measured(step + 1, epoch, drawn, worth, entropy, norm))
         if on_save and ((step + 1) % settings.save == 0 or step + 1 == settings.steps):
             on_save(tuned, step + 1)
     return adapters.merged(tuned)
 
 
-def _learn(
-    tuned: adapters.Trainable, adamw: torch.optim.AdamW, kept: Sequence[Rollout], settings: Rft
-) -> tuple[float, float]:
-    """The step's updates; returns entropy at the first and the gradient's norm at the last."""
-    if not kept:
-        return 0.0, 0.0
-    old: list[Tensor] = []
-    first = norm = 0.0
-    for update in range(settings.updates):
-        entropy = _update(tuned, kept, settings.temperature, old)
-        norm = adapters.apply(tuned, adamw, settings.optimizer.clip)
-        first = first if update else entropy
-    return first, norm
+def _measured(step: int, epoch: float, drawn: Drawn, worth: Tensor, entropy: float, norm: float) -> Step:
+    spread = drawn.rewards.max(1).values - drawn.rewards.min(1).values
+    return Step(
+        step=step,
+        epoch=epoch,
+        reward=float(drawn.rewards.mean()),
+        length=sum(map(len, drawn.answers)) / len(drawn.answers),
+        entropy=entropy,
+        norm=norm,
+        advantages=(float(worth.mean()), float(worth.min()), float(worth.max())),
+        flat_groups=float((spread < 1e-6).float().mean()),
+    )

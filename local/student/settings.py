@@ -44,7 +44,10 @@ class Sft:
 
 @dataclass(frozen=True)
 class Rft:
-    """prompts a step, rollouts a prompt; of every group the best and worst few are learnt from."""
+    """prompts a step, rollouts a prompt; of every group the best and worst few are learnt from.
+
+    screen: answer every prompt once before the first step, and begin with those answered wrongly.
+    """
 
     seed: int
     steps: int
@@ -57,6 +60,7 @@ class Rft:
     worst: int
     negative: float
     updates: int
+    screen: bool
     reward_arn: str
     reward_batch: int
     optimizer: Optimizer
@@ -170,6 +174,7 @@ def rft(tree: dict[str, Any]) -> Rft:
         worst=recipe.number(f"{strategy}.keep_worst", int, 0),
         negative=recipe.number(f"{strategy}.negative_weight", float, 1.0),
         updates=recipe.count(f"{trainer}.updates_per_step", 1),
+        screen=bool(recipe.get(f"{strategy}.wrong_first", False)),
         reward_arn=str(recipe.get(f"{rollout}.rewards.api_endpoint.lambda_arn", "")),
         reward_batch=recipe.count(f"{rollout}.rewards.api_endpoint.lambda_batch_size", 128),
         optimizer=_optimizer(recipe, trainer, f"{trainer}.lr_scheduler"),

@@ -6,8 +6,9 @@ from statistics import mean
 import pytest
 
 from benchmarks.grader_cases import cases
+from toolsmith import recipes
 from toolsmith.grading import arms, reward, talk_score
-from toolsmith.grading.attacks import ATTACKS, honest_answer, right_answer
+from toolsmith.grading.attacks import ATTACKS, CATEGORIES, TOOLS, honest_answer, right_answer
 
 TEST = cases(80, seed=2)
 TRAIN = [reference for _, reference in cases(320, seed=1)]
@@ -90,3 +91,12 @@ def test_the_published_score_shows_its_weakness_on_the_same_answers():
 def test_the_constant_answer_is_the_best_of_many():
     chosen = mean(reward(FIXED["constant"], reference).score for reference in TRAIN)
     assert chosen >= max(mean(reward(one, reference).score for reference in TRAIN) for one in TRAIN[:16])
+
+
+def test_the_attacks_name_the_tools_and_categories_of_the_recipe():
+    tools = json.loads(recipes.path("securities/tools.json").read_text())["tools"]
+    categories = json.loads(recipes.path("securities/categories.json").read_text())["categories"]
+    assert {tool["name"]: set(tool["schema"]["properties"]) for tool in tools} == {
+        name: set(parameters) for name, parameters in TOOLS.items()
+    }
+    assert {category["name"] for category in categories} >= set(CATEGORIES)

@@ -14,6 +14,7 @@ from benchmarks.grader_cases import cases
 from toolsmith.grading import judge, reward
 from toolsmith.grading.reference import read_reference
 from toolsmith.grading.reward import PARTS
+from toolsmith.grading.words import words_similarity
 
 CASES = cases(64, seed=3)
 REFERENCES = [reference for _, reference in CASES]
@@ -259,3 +260,60 @@ def test_the_reward_is_the_same_in_every_process():
         run = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, check=True)
         outputs.add(run.stdout)
     assert len(outputs) == 1 and len(outputs.pop()) > 10_000
+
+
+def test_a_source_that_should_be_absent_costs_and_two_cost_more():
+    reference = next(r for r in REFERENCES if r["category"] == "compliance_validation")
+    right = reference["calls"][0]["arguments"]
+
+    def scored(**more):
+        call = {"name": "compliance_checker", "arguments": {**right, **more}}
+        return reward({**reference, "calls": [call]}, reference).parts["parameters"]
+
+    law, case = {"regulation": "17 CFR 230.405"}, {"case_interpretation_check": "SEC v. Howey"}
+    assert scored() == 1.0 > scored(**law) > scored(**law, **case) > scored(**law, **case, court="2d Cir.") > 0.0
+
+
+@pytest.mark.parametrize(
+    ("given", "exact"),
+    [
+        ("Resale of restricted shares by an affiliate", True),
+        ("the resale of restricted share by the affiliate!", True),
+        ("affiliate resale of restricted shares", False),
+        ("resale of restricted restricted shares by an affiliate", False),
+        ("no resale of restricted shares by an affiliate", False),
+        ("resale of restricted shares", False),
+        ("resale of unrestricted shares by an affiliate", False),
+    ],
+)
+def test_free_text_is_right_with_the_same_words_in_the_same_order(given, exact):
+    accepted = "resale of restricted shares by an affiliate"
+    assert (words_similarity(given, accepted) == 1.0) is exact
+    assert exact or 0.0 < words_similarity(given, accepted) <= 0.9
+
+
+def test_words_of_every_question_are_worth_little():
+    accepted = "solicitation of accredited investors under securities regulation requirements"
+    assert words_similarity("securities regulation requirements", accepted) == 0.0
+    assert words_similarity("solicitation of accredited investors", accepted) > 0.7
+
+
+def test_strings_are_compared_strictly_without_case_and_punctuation():
+    tools = [{"name": "f", "parameters": {"properties": {"x": {"type": "string"}}, "required": ["x"]}}]
+    accept = [{"name": "f", "arguments": {"x": ["it's New York, N.Y."]}}]
+    for same in ('IT"S NEW_YORK N-Y', "it's*new^york/ny"):
+        assert judge(tools, accept, [{"name": "f", "arguments": {"x": same}}]).valid, same
+    for other in ("its New York NY", "it's New York; NY", ["it's New York, N.Y."], None):
+        assert not judge(tools, accept, [{"name": "f", "arguments": {"x": other}}]).valid, other
+
+
+def test_json_schema_types_and_wrappers_are_understood():
+    parameters = {"type": "object", "properties": {"x": {"type": ["string", "null"]}, "n": {"type": "number"}}}
+    accept = [{"name": "f", "arguments": {"x": [None, "a"], "n": [1.5, ""]}}]
+    for tool in (
+        {"name": "f", "parameters": parameters},
+        {"type": "function", "function": {"name": "f", "parameters": parameters}},
+        {"toolSpec": {"name": "f", "inputSchema": {"json": parameters}}},
+    ):
+        for arguments, valid in (({"x": None}, True), ({"x": "A", "n": 1.5}, True), ({"x": 1}, False), ({}, False)):
+            assert judge([tool], accept, [{"name": "f", "arguments": arguments}]).valid is valid, (tool, arguments)

@@ -56,8 +56,15 @@ def check_of(declared: dict[str, Any], values: list[Any]) -> Check:
     if type(name) is str:
         return _check(name, declared.get("items"), values)
     if isinstance(name, list):
-        return _any_of([_check(item, declared.get("items"), values) for item in name if isinstance(item, str)])
+        members = [item for item in name if isinstance(item, str)]
+        return _any_of([_check(item, declared.get("items"), _of_type(item, values)) for item in members])
     return _check("any", None, values)
+
+
+def _of_type(name: str, values: list[Any]) -> list[Any]:
+    """The accepted values that one member of a union of types can have."""
+    kinds = (int, float) if name in FLOATS else (TYPES.get(name, str),)
+    return [value for value in values if value == "" or type(value) in kinds]
 
 
 def _any_of(checks: list[Check]) -> Check:

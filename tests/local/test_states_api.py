@@ -7,9 +7,9 @@ import time
 import botocore.session
 import pytest
 from botocore.validate import ParamValidator
-from states_bench import ROLE, Bench, Cloud, children, end, function, inner, invoke, wait_for
 
 from local.states import ApiError
+from tests.local.states_bench import ROLE, Bench, Cloud, children, end, function, inner, invoke, wait_for
 
 PASS = {"S": end("Pass")}
 

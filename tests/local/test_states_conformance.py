@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from states_bench import Bench, Cloud, end, function, inner, invoke
 
 from local.states.interpreter import retry_delay
+from tests.local.states_bench import Bench, Cloud, end, function, inner, invoke
 
 
 @dataclass(frozen=True)

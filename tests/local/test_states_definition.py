@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
-from states_bench import ROLE, Bench, children, end, inner, invoke
 
 from local.states import ApiError
 from local.states.machines import validate
+from tests.local.states_bench import ROLE, Bench, children, end, inner, invoke
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -5,7 +5,8 @@ import json
 import threading
 
 import pytest
-from states_bench import Bench, Cloud, Store, children, end, fault, function, inner, invoke
+
+from tests.local.states_bench import Bench, Cloud, Store, children, end, fault, function, inner, invoke
 
 READ = "arn:aws:states:::s3:getObject"
 

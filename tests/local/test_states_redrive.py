@@ -8,9 +8,9 @@ import threading
 import time
 
 import pytest
-from states_bench import Bench, Cloud, Store, children, end, function, inner, invoke
 
 from local.states import ApiError
+from tests.local.states_bench import Bench, Cloud, Store, children, end, function, inner, invoke
 
 
 class Broken(Exception):

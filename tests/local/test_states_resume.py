@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from states_bench import Bench, Cloud, children, end, function, inner, invoke
+
+from tests.local.states_bench import Bench, Cloud, children, end, function, inner, invoke
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

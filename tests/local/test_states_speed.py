@@ -3,7 +3,8 @@
 import time
 
 import pytest
-from states_bench import Bench, Cloud, children, end, function, invoke
+
+from tests.local.states_bench import Bench, Cloud, children, end, function, invoke
 
 
 def chain(count: int, **state) -> dict:

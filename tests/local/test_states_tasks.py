@@ -6,9 +6,9 @@ import threading
 import time
 
 import pytest
-from states_bench import ROLE, Bench, Cloud, end, fault, function, inner, invoke, wait_for
 
 from local.states import ApiError, StateError
+from tests.local.states_bench import ROLE, Bench, Cloud, end, fault, function, inner, invoke, wait_for
 
 NOW = datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.UTC)
 ARN = "arn:aws:states:::"

@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from crawling_stage import PUBLIC, START, Stage, VirtualClock, answer, stage
 
+from tests.unit.crawling_stage import PUBLIC, START, Stage, VirtualClock, answer, stage
 from toolsmith.crawling import Item, responses
 from toolsmith.crawling.faults import SourceUnavailable
 from toolsmith.crawling.plan import filing, opinion

@@ -9,9 +9,9 @@ from typing import Any
 
 import boto3
 import pytest
-from crawling_stage import answer, stage
 from moto import mock_aws
 
+from tests.unit.crawling_stage import answer, stage
 from toolsmith.aws import wiring
 from toolsmith.errors import InvalidInput
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import boto3
 import pytest
-from crawling_stage import START, VirtualClock
 from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from tests.unit.crawling_stage import START, VirtualClock
 from toolsmith.crawling.faults import SourceUnavailable
 from toolsmith.crawling.rate import MemoryGate, RateGate, earliest, keep
 from toolsmith.crawling.sources import SOURCES, Window

@@ -41,7 +41,7 @@ def run(arguments) -> int:
     home = arguments.home.absolute()
     paths = arguments.drop or [SAMPLES]
     count = len([name for file, name in files_of(paths) if file.name not in SKIP])
-    cloud = cloud_of(arguments)
+    cloud = cloud_of(arguments, follow=not arguments.keep)
     if arguments.fresh:
         cloud.stop()
         shutil.rmtree(home, ignore_errors=True)

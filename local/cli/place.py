@@ -38,12 +38,12 @@ class Place:
         return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
 
-def cloud_of(arguments) -> Cloud:
-    """The handle of the local cloud below --home; it may run or not."""
+def cloud_of(arguments, follow: bool = False) -> Cloud:
+    """The handle of the local cloud below --home; it may run or not. follow: it ends with this command."""
     home = arguments.home.absolute()
     running = home / "cloud" / "cloud.json"
     port = json.loads(running.read_text()).get("port", arguments.port) if running.is_file() else arguments.port
-    return Cloud(data=home / "cloud", port=port)
+    return Cloud(data=home / "cloud", port=port, follow=follow)
 
 
 def local_place(cloud: Cloud) -> Place:

@@ -10,7 +10,7 @@ from local.cli.place import cloud_of, local_place
 
 def run(arguments) -> int:
     arguments.home.mkdir(parents=True, exist_ok=True)
-    cloud = cloud_of(arguments)
+    cloud = cloud_of(arguments, follow=True)
     mine = not cloud.running
     cloud.start()
     try:

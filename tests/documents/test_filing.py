@@ -185,6 +185,11 @@ def test_a_filing_is_about_its_issuer_not_about_the_owner_who_reports():
     assert (known.company, known.cik, known.filed) == ("ACME CORP", "7", "2024-01-02")
 
 
+def test_a_header_spells_its_names_out():
+    known = parse(SUBMISSION.replace(b"ACME CORP", b"ACME &amp; SONS CO"), "a.txt").provenance
+    assert known.company == "ACME & SONS CO"
+
+
 def test_source_offsets_point_at_the_text():
     document = parse(SUBMISSION, "a.txt").documents[0]
     assert SUBMISSION[document.source_start : document.source_end].strip() == b"Some words here."

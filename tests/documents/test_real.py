@@ -253,6 +253,12 @@ def test_one_part_from_the_ecfr_api_knows_its_title():
     assert line["section"] == "§ 230.501 Definitions." and "As used in Regulation D." in line["text"]
 
 
+def test_a_title_in_a_file_name_is_read_up_to_its_last_digit():
+    body = "".join(f"§ 304.{n} Fees of kind {n}.\nThe agency charges for copies.\n" for n in range(1, 9))
+    known = parse(body.encode(), "parts__title-1__part-304.txt").provenance
+    assert (known.cfr_title, known.cfr_part) == ("1", "304")
+
+
 def test_a_typed_opinion_of_a_court_of_chancery():
     source = b"""          Court of Chancery of the State of Delaware
 

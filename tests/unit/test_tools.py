@@ -9,6 +9,7 @@ from toolsmith.errors import InvalidInput
 from toolsmith.grading import citations
 from toolsmith.teaching import load_canon
 from toolsmith.tools import CorpusIndex, LayeredIndex, find_cases, read_case, run_call, same_case, same_law
+from toolsmith.tools.index import sections_of
 from toolsmith.tools.text import fold, visible, words
 
 
@@ -44,6 +45,26 @@ def canon():
 @pytest.fixture(scope="module")
 def index(canon):
     return CorpusIndex.build(CHUNKS, canon)
+
+
+def regulation(part, group, **facts):
+    text = f"§ {part}.9 Fees. (a) The agency charges for copies."
+    return {"source": "regulation", "text": text, "section": f"§ {part}.9 Fees.", "group": group,
+            "facts": {"cfr_part": part, "section": f"{part}.9", **facts}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("chunk_", "expected"),
+    [
+        (regulation("304", "cfr:1-304"), ["1 CFR 304.9"]),
+        (regulation("304", "cfr:0-304"), []),
+        (regulation("304", "cfr:0-304", title="1"), ["1 CFR 304.9"]),
+        (regulation("230", "cfr:0-230"), ["17 CFR 230.9"]),
+        (regulation("230", "cfr:12-230"), ["12 CFR 230.9"]),
+    ],
+)
+def test_a_section_is_indexed_under_the_title_that_is_known_and_under_none_otherwise(canon, chunk_, expected):
+    assert sections_of(chunk_, canon) == expected
 
 
 def status(index, name, **arguments):

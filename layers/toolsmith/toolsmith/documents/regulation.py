@@ -36,7 +36,7 @@ _LINES = frozenset((
 _GROUPED = frozenset(["AUTH", "SOURCE", "EDNOTE", "EFFDNOT", "CROSSREF", "NOTE"])
 _SECTION_NUMBER = re.compile(r"§+\s*([0-9A-Z][\w.–—-]*(?:\s*(?:through|to|–|-)\s*§?\s*[0-9][\w.-]*)?)")
 _TYPED_HEAD = re.compile(r"§+\s*(\d+\.[\w.–—-]*\w)(?:\s|$)[^\n]{0,250}$")
-_TITLE_IN = re.compile(r"title[-_ ]?(\d{1,2})\b", re.I)
+_TITLE_IN = re.compile(r"title[-_ ]?(\d{1,2})(?!\d)", re.I)
 _PART_HEAD = re.compile(r"\bPARTS?\s+(\d+[a-z]?)", re.I)
 
 

@@ -1,5 +1,6 @@
 """Full EDGAR submissions: the SGML header, and the documents as byte ranges of the file."""
 
+import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -142,7 +143,7 @@ def _about(text: str) -> str:
 def _fields(text: str) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, value in _HEADER_FIELD.findall(text):
-        values.setdefault(name.upper().replace("-", " ").strip(), value.strip())
+        values.setdefault(name.upper().replace("-", " ").strip(), html.unescape(value).strip())
     return values
 
 

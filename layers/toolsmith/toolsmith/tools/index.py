@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from toolsmith.errors import InvalidInput
-from toolsmith.tools.canon import Canon, base, same_law
+from toolsmith.tools.canon import SEC_PARTS, Canon, base, same_law
 from toolsmith.tools.cases import CORPORATE, case_key, find_cases, parties, read_case, same_case
 from toolsmith.tools.suspicion import trusted
 from toolsmith.tools.text import fold, word_set, words
@@ -272,7 +272,7 @@ def _insert(db: sqlite3.Connection, row: int, chunk: Mapping[str, Any], canon: C
     db.execute("INSERT INTO search(rowid, text) VALUES (?, ?)", (row, fold(text).text))
     stored = sections_of(chunk, canon)
     db.executemany("INSERT INTO sections VALUES (?,?,?)", [(base(c), c, key) for c in stored])
-    title = str(facts.get("title") or "") if chunk["source"] == "regulation" else ""
+    title = _title_of(chunk) if chunk["source"] == "regulation" else ""
     plain = trusted(text)
     cited = dict.fromkeys(c.canonical for c in canon.find(plain, title))
     db.executemany("INSERT INTO citations VALUES (?,?,?)", [(base(c), c, key) for c in cited])
@@ -308,13 +308,28 @@ def sections_of(chunk: Mapping[str, Any], canon: Canon) -> list[str]:
         return list(dict.fromkeys(c for text in facts.get("citations", []) if (c := canon.canonical(text))))
     if chunk["source"] != "regulation":
         return []
-    title = str(facts.get("title") or "17")
+    title = _title_of(chunk)
     label = str(chunk.get("section") or "")
     found = [c.canonical for c in canon.find(label, title) if c.kind in {"cfr", "usc"}]
     part = str(facts.get("cfr_part") or "")
     if not found and part and (bare := re.match(rf"(?:§\s*)?{re.escape(part)}\.([0-9][\w-]*)", label)):
-        found.append(f"{title} CFR {part}.{bare[1].lower()}")
-    found += [f"{title} CFR {m['part']}.{m['section'].lower()}" for m in HEADING.finditer(chunk["text"])]
-    if re.fullmatch(r"\d+\.\d[\w-]*", number := str(facts.get("section") or "")):
-        found.append(f"{title} CFR {number.lower()}")
+        found += _numbered(title, part, bare[1])
+    for heading in HEADING.finditer(chunk["text"]):
+        found += _numbered(title, heading["part"], heading["section"])
+    if number := re.fullmatch(r"(\d+)\.(\d[\w-]*)", str(facts.get("section") or "")):
+        found += _numbered(title, number[1], number[2])
     return list(dict.fromkeys(found))
+
+
+def _title_of(chunk: Mapping[str, Any]) -> str:
+    """The CFR title of a regulation's chunk, from its facts or its split group ("cfr:1-304"); "" when neither says."""
+    if stated := str((chunk.get("facts") or {}).get("title") or ""):
+        return stated
+    group = re.match(r"cfr:([1-9]\d?)-", str(chunk.get("group") or ""))
+    return group[1] if group else ""
+
+
+def _numbered(title: str, part: str, section: str) -> list[str]:
+    """A bare section number as a citation; without a title only a part of the Commission's says which is meant."""
+    title = title or ("17" if part in SEC_PARTS else "")
+    return [f"{title} CFR {part}.{section.lower()}"] if title else []

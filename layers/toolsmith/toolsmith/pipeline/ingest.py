@@ -4,11 +4,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
 from toolsmith import documents, teaching, tools
-from toolsmith.catalog import Catalog
+from toolsmith.catalog import Catalog, load_catalog
 from toolsmith.errors import DocumentRejected, LedgerUnbalanced
 from toolsmith.pipeline.ports import Ledger, Store, Teacher
 
@@ -104,8 +105,7 @@ def teach(work: Store, teacher: Teacher, catalog: Catalog, batch: Mapping[str, A
     if work.exists(key):
         outcomes = work.read_lines(key)
     else:
-        chunks = work.read_lines(f"documents/{digest}/chunks.jsonl")
-        index = tools.CorpusIndex.build(chunks, teaching.load_canon(catalog))
+        chunks, index = _material(work, digest, catalog.registry)
 
         def ask(prompt: teaching.Prompt) -> teaching.TeacherReply:
             return teaching.TeacherReply.from_converse(teacher.ask(prompt.system, prompt.user))
@@ -117,6 +117,13 @@ def teach(work: Store, teacher: Teacher, catalog: Catalog, batch: Mapping[str, A
         work.write_lines(key, outcomes)
     counts = Counter(outcome["status"] for outcome in outcomes)
     return {"document": digest, "first": first, "outcomes": dict(counts)}
+
+
+@lru_cache(maxsize=2)
+def _material(work: Store, digest: str, registry: str) -> tuple[list[dict[str, Any]], tools.CorpusIndex]:
+    """The chunks of a document and their index, kept for the next batch: a long document has hundreds of batches."""
+    chunks = work.read_lines(f"documents/{digest}/chunks.jsonl")
+    return chunks, tools.CorpusIndex.build(chunks, teaching.load_canon(load_catalog()))
 
 
 def outcome_key(digest: str, first: int) -> str:

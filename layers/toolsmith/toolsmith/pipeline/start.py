@@ -47,7 +47,8 @@ def from_object(detail: Mapping[str, Any]) -> Start | None:
 def when_enough(ledger: Ledger, least_new_examples: int, settings: Mapping[str, Any]) -> Start | None:
     """The run to start by itself once at least `least_new_examples` examples are new since the last run.
 
-    The name is a digest of the settled documents and the settings: the same corpus never runs twice under one setting.
+    The name is a digest of the settled documents, their examples and the settings, so the same corpus never runs twice
+    under one setting.
     """
     settled = [row for row in ledger.all("DOCUMENT") if row.get("status") == "settled"]
     examples = sum(row["examples"] for row in settled)
@@ -56,7 +57,7 @@ def when_enough(ledger: Ledger, least_new_examples: int, settings: Mapping[str, 
     )
     if least_new_examples <= 0 or examples - before < least_new_examples:
         return None
-    identity = json.dumps([sorted(row["id"] for row in settled), dict(settings)], sort_keys=True)
+    identity = json.dumps([sorted((row["id"], row["examples"]) for row in settled), dict(settings)], sort_keys=True)
     name = f"run-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
     return Start("customize", name, {"bucket": None, "key": None, "version": None})
 

@@ -1,4 +1,4 @@
-"""template.yaml, built and deployed by the real sam to the local cloud: documents in, a kill -9 on the way, a dataset out.
+"""template.yaml, deployed by the real sam to the local cloud: documents in, a kill -9 on the way, a dataset out.
 
 Training is left to `make demo`; this stops at the end of a dry run, which does everything that costs nothing.
 """

@@ -39,7 +39,8 @@ def resources(kind: str) -> dict[str, dict[str, Any]]:
 @cache
 def machines() -> dict[str, dict[str, Any]]:
     """The state machines' definitions by name."""
-    return {path.name.split(".")[0]: json.loads(path.read_text()) for path in sorted((ROOT / "statemachines").glob("*.json"))}
+    files = sorted((ROOT / "statemachines").glob("*.json"))
+    return {path.name.split(".")[0]: json.loads(path.read_text()) for path in files}
 
 
 def states(machine: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

@@ -12,8 +12,14 @@ from toolsmith import errors
 from toolsmith.crawling import faults
 
 MACHINES = machines()
-OUR_ERRORS = {n for m in (errors, faults) for n, c in inspect.getmembers(m, inspect.isclass) if issubclass(c, Exception)}
-SERVICE_ERRORS = re.compile(r"(Lambda|States|Sandbox|Runtime|Bedrock|SageMaker|S3|Events|EventBridge)\.\w+|ThrottlingException")
+OUR_ERRORS = {
+    name
+    for module in (errors, faults)
+    for name, found in inspect.getmembers(module, inspect.isclass)
+    if issubclass(found, Exception)
+}
+SERVICES = "Lambda|States|Sandbox|Runtime|Bedrock|SageMaker|S3|Events|EventBridge"
+SERVICE_ERRORS = re.compile(rf"({SERVICES})\.\w+|ThrottlingException")
 
 
 def every(kind: str):

@@ -1,4 +1,4 @@
-"""One dropped file through the use cases of ingest, with a real document, the real verifier and the embedded teacher."""
+"""One dropped file through the use cases of ingest: a real document, the real verifier, the embedded teacher."""
 
 from pathlib import Path
 

@@ -20,5 +20,6 @@ def path(name: str) -> Path:
     """The file or folder `name` below recipes/, for example "securities/tools.json"."""
     found = root() / name
     if not found.exists():
-        raise RecipeNotFound(f"recipes/{name} does not exist; recipes/ holds {sorted(p.name for p in root().iterdir())}")
+        held = sorted(entry.name for entry in root().iterdir())
+        raise RecipeNotFound(f"recipes/{name} does not exist; recipes/ holds {held}")
     return found

@@ -137,7 +137,7 @@ def preflight(work: Store, profile: Profile, place: TrainingPlace, run: str) -> 
     worst = max(baseless, key=lambda attack: attack["score"])
     if worst["score"] >= ATTACK_CEILING:
         raise PreflightFailed(
-            f"the reward can be cheated: {worst['name']} scores {worst['score']} on this run's questions with nothing right"
+            f"the reward can be cheated: {worst['name']} earns {worst['score']} with nothing right"
         )
     work.write_json(f"runs/{run}/attacks.json", attacks)
     return {

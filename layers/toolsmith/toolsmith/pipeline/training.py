@@ -95,7 +95,8 @@ def read(work: Store, profile: Profile, run: str, stage: str, arm: str, job: str
     """Read a completed job and keep what matters of it.
 
     Returns {"stage", "arm", "job", "seconds", "usd"}, for training with "checkpoint" and "last" (metrics of the last
-    step), for an evaluation with "score", "talk_score" and "exact" (mean, low, high). Raises ArtefactMissing, TrainingDiverged.
+    step), for an evaluation with "score", "talk_score" and "exact" (mean, low, high).
+    Raises ArtefactMissing, TrainingDiverged.
     """
     found = outputs.read_output(_archive(work, run, job))
     entry = profile.stage(stage)

@@ -65,7 +65,7 @@ def run(arguments) -> int:
         _say(f"dropped {count} files")
         _ingest(watcher, keys)
         clock.lap("ingest")
-        name = _customize(watcher, before)
+        name = _customize(watcher, before, arguments.seed)
         clock.lap("customize")
         return _finish(arguments, place, watcher, recorder, name, clock)
     finally:
@@ -103,23 +103,33 @@ def _ingest(watcher: Watcher, keys: list[str]) -> None:
         time.sleep(PAUSE)
 
 
-def _customize(watcher: Watcher, before: set[str]) -> str:
-    """Wait for the run that starts by itself; the newest earlier run where this corpus has had its run already."""
+def _customize(watcher: Watcher, before: set[str], seed: int) -> str:
+    """Wait for the run that starts by itself, or take up the run that this corpus has had already."""
     progress, limit = _Progress(), time.monotonic() + GRACE
     while True:
         runs = watcher.executions("CustomizeMachine")
         fresh = [execution for execution in runs if execution["name"] not in before]
-        if not fresh and time.monotonic() > limit:
-            if not runs:
+        if not fresh:
+            had = _run_of_this_corpus(watcher, seed)
+            earlier = [execution for execution in runs if execution["name"] == had]
+            if earlier:
+                fresh = [_earlier(watcher, earlier[0])]
+                before = before - {had}
+            elif time.monotonic() > limit:
                 raise Failed("no run started: the documents gave fewer verified examples than MinNewExamples")
-            fresh = [_earlier(watcher, runs[0])]
-            before = before - {fresh[0]["name"]}
         if fresh:
             state = watcher.state(fresh[0]["name"])
             progress.show(state)
             if fresh[0]["status"] != "RUNNING":
                 return fresh[0]["name"]
         time.sleep(PAUSE)
+
+
+def _run_of_this_corpus(watcher: Watcher, seed: int) -> str | None:
+    """The run that was made of as many examples as there are now, under the same seed."""
+    examples = watcher.state().examples
+    rows = [row for row in watcher.rows("RUN") if row["examples"] == examples and row["settings"]["seed"] == seed]
+    return rows[-1]["id"] if rows else None
 
 
 def _earlier(watcher: Watcher, execution: dict) -> dict:

@@ -17,4 +17,5 @@ def _catalog() -> Catalog:
 @handler
 def app(event: dict[str, Any]) -> dict[str, Any]:
     """{"document", "first", "last"} -> counts of the outcomes of its chunks."""
-    return ingest.teach(wiring.work(), wiring.teacher(), _catalog(), event, wiring.number("SEED"))
+    seed = wiring.number("SEED")
+    return ingest.teach(wiring.work(), wiring.teacher(), _catalog(), event, seed, wiring.reviewer())

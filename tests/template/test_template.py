@@ -38,7 +38,7 @@ def test_every_resource_is_named_unless_there_is_a_reason():
 
 def test_roles_are_passed_to_one_named_service_only():
     passing = [(name, s) for name, s in statements() if "iam:PassRole" in as_list(s["Action"])]
-    assert len(passing) == 2
+    assert len(passing) == 3
     for name, statement in passing:
         assert "iam:PassedToService" in statement["Condition"]["StringEquals"], name
         assert statement["Resource"] != "*", name

@@ -1,11 +1,13 @@
-"""The teacher behind Bedrock's Converse, with its answers kept so that a repeated prompt is never paid twice."""
+"""The teacher behind Bedrock's Converse: any model id or inference profile.
 
-import hashlib
+Errors: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_Errors
+"""
+
 from typing import Any
 
-from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, HTTPClientError, ReadTimeoutError
+from botocore.exceptions import ConnectionError as NoConnection
 
-from toolsmith.aws.store import Store
 from toolsmith.errors import TeacherThrottled, TeacherTimeout, TeacherUnavailable
 
 _THROTTLED = {
@@ -16,71 +18,63 @@ _THROTTLED = {
     "TooManyRequestsException",
 }
 _TIMEOUT = {"ModelTimeoutException"}
-_ADVICE = {
-    "AccessDeniedException": "grant the function bedrock:InvokeModel on it and request model access in the console",
-    "ResourceNotFoundException": "the id is unknown in this region or the model has reached its end of life; choose another",
-    "ValidationException": "check the model id; some models are only offered through an inference profile (us.…)",
-    "ServiceQuotaExceededException": "raise the tokens-per-day quota of the model or wait until it resets",
-}
+# Words of the service's message, in lower case, and what they ask for; the first that stand there are told.
+_ADVICE = (
+    ("end of its life", "the model has reached its end of life: choose another as Teacher"),
+    ("on-demand throughput", "name its inference profile as Teacher (us.…), and its ARN in TeacherModelArns"),
+    ("access to the model", "request access to the model in the Bedrock console of this region"),
+    ("not authorized to perform", "add the model's ARN to TeacherModelArns"),
+    ("identifier is invalid", "no such model in this region: check the id, or deploy where the model is offered"),
+    ("AccessDeniedException", "add the model's ARN to TeacherModelArns and request access to it in the console"),
+    ("ResourceNotFoundException", "no such model in this region, or no longer: choose another as Teacher"),
+    ("ServiceQuotaExceededException", "raise the tokens-per-day quota of the model, or wait until it resets"),
+    ("ValidationException", "the model takes no Converse request of this form: choose another as Teacher"),
+)
 
 
 class BedrockTeacher:
-    """Calls one model id or inference profile. `replies` counts only the calls that were paid."""
+    """Fits toolsmith.pipeline.ports.Voice."""
 
-    def __init__(
-        self, client: Any, model_id: str, answers: Store | None, *, max_tokens: int = 4000, temperature: float = 0.5
-    ) -> None:
+    def __init__(self, client: Any, model_id: str) -> None:
         self._client = client
         self.model_id = model_id
-        self._answers = answers
-        self._settings = {"maxTokens": max_tokens, "temperature": temperature}
+        name = "needs-retry.bedrock-runtime.Converse"
+        client.meta.events.register_first(name, _no_second_wait, unique_id="toolsmith-no-second-wait")
 
-    def ask(self, system: str, user: str) -> dict[str, Any]:
-        """The Converse response of one prompt, from the kept answers where there is one.
-
-        Raises TeacherThrottled, TeacherTimeout or TeacherUnavailable (with what to do).
-        """
-        digest = hashlib.sha256("\0".join([self.model_id, repr(self._settings), system, user]).encode()).hexdigest()
-        key = f"teaching/answers/{digest[:2]}/{digest}.json"
-        kept = self._kept(key)
-        if kept is not None:
-            return kept
-        response = self._converse(system, user)
+    def converse(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The response to a Converse body. Raises TeacherThrottled, TeacherTimeout or TeacherUnavailable."""
+        try:
+            response = self._client.converse(modelId=self.model_id, **body)
+        except ClientError as error:
+            raise _translated(self.model_id, self._client.meta.region_name, error) from error
+        except BotoCoreError as error:
+            raise of_connection(self.model_id, error) from error
         response.pop("ResponseMetadata", None)
-        if self._answers is not None and response.get("output"):
-            self._answers.write_json(key, response)
         return response
 
-    def _kept(self, key: str) -> dict[str, Any] | None:
-        if self._answers is None:
-            return None
-        try:
-            return self._answers.read_json(key)
-        except KeyError:
-            return None
 
-    def _converse(self, system: str, user: str) -> dict[str, Any]:
-        try:
-            return self._client.converse(
-                modelId=self.model_id,
-                system=[{"text": system}],
-                messages=[{"role": "user", "content": [{"text": user}]}],
-                inferenceConfig=self._settings,
-            )
-        except (ReadTimeoutError, ConnectTimeoutError) as error:
-            raise TeacherTimeout(f"{self.model_id} did not answer in time") from error
-        except EndpointConnectionError as error:
-            raise TeacherThrottled(f"{self.model_id} could not be reached: {error}") from error
-        except ClientError as error:
-            raise _translated(self.model_id, error) from error
+def of_connection(model_id: str, error: BotoCoreError) -> Exception:
+    """What a call that brought no response means for the state machine; a defect of ours stays what it is."""
+    if isinstance(error, ReadTimeoutError | ConnectTimeoutError):
+        return TeacherTimeout(f"{model_id} did not answer in time")
+    if isinstance(error, NoConnection | HTTPClientError):
+        return TeacherThrottled(f"{model_id} could not be reached ({error}); is it offered in this region?")
+    return error
 
 
-def _translated(model_id: str, error: ClientError) -> Exception:
+def _no_second_wait(caught_exception: Exception | None = None, **_: Any) -> None:
+    """Ends the SDK's retries after a read timeout: the next wait would last as long; a sandbox's time is bounded."""
+    if isinstance(caught_exception, ReadTimeoutError):
+        raise caught_exception
+
+
+def _translated(model_id: str, region: str, error: ClientError) -> Exception:
     code = error.response["Error"]["Code"]
     message = error.response["Error"].get("Message", "")
     if code in _THROTTLED:
         return TeacherThrottled(f"{model_id}: {code}: {message}")
     if code in _TIMEOUT:
         return TeacherTimeout(f"{model_id}: {code}: {message}")
-    advice = _ADVICE.get(code, "see the message of the service")
-    return TeacherUnavailable(f"teacher {model_id} cannot be used ({code}: {message}): {advice}")
+    told = f"{message.lower()} {code}"
+    advice = next((advice for words, advice in _ADVICE if words in told), "see the message of the service")
+    return TeacherUnavailable(f"teacher {model_id} cannot be used in {region}: {advice} ({code}: {message})")

@@ -11,6 +11,9 @@ from toolsmith.aws.ledger import Ledger
 from toolsmith.aws.machines import Machine
 from toolsmith.aws.store import Store
 from toolsmith.aws.teacher import BedrockTeacher
+from toolsmith.aws.teacher_endpoint import PREFIX as ENDPOINT
+from toolsmith.aws.teacher_endpoint import EndpointTeacher
+from toolsmith.pipeline.answers import KeptTeacher
 
 
 def setting(name: str) -> str:
@@ -55,5 +58,19 @@ def bedrock_runtime(read_timeout: int) -> Any:
 
 
 @cache
-def teacher() -> BedrockTeacher:
-    return BedrockTeacher(bedrock_runtime(120), setting("TEACHER"), work())
+def teacher() -> KeptTeacher:
+    return _speaker(setting("TEACHER"))
+
+
+@cache
+def reviewer() -> KeptTeacher | None:
+    """The second model that reads the teacher's examples, where the stack names one."""
+    return _speaker(setting("REVIEWER")) if setting("REVIEWER") else None
+
+
+def _speaker(name: str) -> KeptTeacher:
+    if name.startswith(ENDPOINT):
+        retries = {"mode": "standard", "total_max_attempts": 3}
+        runtime = boto3.client("sagemaker-runtime", config=Config(retries=retries, read_timeout=70))
+        return KeptTeacher(EndpointTeacher(runtime, name.removeprefix(ENDPOINT)), work())
+    return KeptTeacher(BedrockTeacher(bedrock_runtime(120), name), work())

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
@@ -10,10 +10,12 @@ from typing import Any
 
 from toolsmith import documents, teaching, tools
 from toolsmith.catalog import Catalog, load_catalog
-from toolsmith.errors import DocumentRejected, LedgerUnbalanced
+from toolsmith.errors import DocumentRejected, LedgerUnbalanced, TeacherTimeout
 from toolsmith.pipeline.ports import Ledger, Store, Teacher
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
+# Two for a chunk and two minutes each: three such chunks are what a sandbox's fifteen minutes allow.
+MAX_TIMEOUTS = 6
 OUTCOMES = ("kept", "repaired", "rejected", "failed", "empty")
 
 
@@ -33,8 +35,8 @@ def digest_of(data: bytes) -> str:
 def parse(intake: Store, work: Store, ledger: Ledger, event: Mapping[str, Any], chunking: Chunking) -> dict[str, Any]:
     """Parse and chunk one dropped file.
 
-    Returns {"document", "key", "held", "chunks", "batches": {"bucket", "key"}, "group", "kind", "set_aside"}; `held` says
-    that the same bytes were settled before. Raises DocumentRejected.
+    Returns {"document", "key", "held", "chunks", "batches": {"bucket", "key"}, "group", "kind", "set_aside"}; `held`
+    says that the same bytes were settled before. Raises DocumentRejected.
     """
     key = event["key"]
     data = intake.read(key, event.get("version"), limit=MAX_FILE_BYTES)
@@ -94,11 +96,19 @@ def parse(intake: Store, work: Store, ledger: Ledger, event: Mapping[str, Any], 
     }
 
 
-def teach(work: Store, teacher: Teacher, catalog: Catalog, batch: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def teach(
+    work: Store,
+    teacher: Teacher,
+    catalog: Catalog,
+    batch: Mapping[str, Any],
+    seed: int,
+    reviewer: Teacher | None = None,
+) -> dict[str, Any]:
     """Teach the chunks of one batch and keep their outcomes; a batch that was taught before is only read.
 
-    batch: {"document", "first", "last"} (half-open, chunk numbers). Returns {"document", "first", "outcomes": {...}}.
-    Raises TeacherThrottled, TeacherTimeout, TeacherUnavailable.
+    batch: {"document", "first", "last"} (half-open, chunk numbers). reviewer: reads every example before it is kept.
+    Returns {"document", "first", "outcomes": {...}}. Raises TeacherThrottled, TeacherUnavailable, and TeacherTimeout
+    when chunk after chunk times out, because the sandbox's time would not be enough for all.
     """
     digest, first = batch["document"], batch["first"]
     key = outcome_key(digest, first)
@@ -107,13 +117,16 @@ def teach(work: Store, teacher: Teacher, catalog: Catalog, batch: Mapping[str, A
     else:
         chunks, index = _material(work, digest, catalog.registry)
 
-        def ask(prompt: teaching.Prompt) -> teaching.TeacherReply:
-            return teaching.TeacherReply.from_converse(teacher.ask(prompt.system, prompt.user))
-
-        outcomes = [
-            teaching.teach_chunk(chunk, ask, catalog, index, seed, teacher=teacher.model_id).to_dict()
-            for chunk in chunks[first : batch["last"]]
-        ]
+        by = {"teacher": teacher.model_id}
+        by |= {"review": teaching.reviewed_by(_asking(reviewer), catalog)} if reviewer else {}
+        ask = _asking(teacher)
+        try:
+            outcomes = [
+                teaching.teach_chunk(chunk, ask, catalog, index, seed, **by).to_dict()
+                for chunk in chunks[first : batch["last"]]
+            ]
+        except _TooSlow as error:
+            raise TeacherTimeout(f"{MAX_TIMEOUTS} calls timed out; the last: {error}") from error
         work.write_lines(key, outcomes)
     counts = Counter(outcome["status"] for outcome in outcomes)
     return {"document": digest, "first": first, "outcomes": dict(counts)}
@@ -124,6 +137,27 @@ def _material(work: Store, digest: str, registry: str) -> tuple[list[dict[str, A
     """The chunks of a document and their index, kept for the next batch: a long document has hundreds of batches."""
     chunks = work.read_lines(f"documents/{digest}/chunks.jsonl")
     return chunks, tools.CorpusIndex.build(chunks, teaching.load_canon(load_catalog()))
+
+
+class _TooSlow(Exception):
+    """No chunk of this batch is worth more waiting; never leaves this module."""
+
+
+def _asking(teacher: Teacher) -> Callable[[teaching.Prompt], teaching.TeacherReply]:
+    """Asks and reads; after MAX_TIMEOUTS timeouts it asks no more."""
+    timeouts = 0
+
+    def ask(prompt: teaching.Prompt) -> teaching.TeacherReply:
+        nonlocal timeouts
+        try:
+            return teaching.TeacherReply.from_converse(teacher.ask(prompt.system, prompt.user))
+        except TeacherTimeout as error:
+            timeouts += 1
+            if timeouts >= MAX_TIMEOUTS:
+                raise _TooSlow(str(error)) from error
+            raise
+
+    return ask
 
 
 def outcome_key(digest: str, first: int) -> str:
@@ -137,8 +171,8 @@ def failed_key(digest: str, first: int) -> str:
 def settle(work: Store, ledger: Ledger, digest: str) -> dict[str, Any]:
     """Write what became of every chunk and settle the document's row. Raises LedgerUnbalanced.
 
-    Returns {"document", "chunks", "kept", "repaired", "rejected", "failed", "empty", "examples", "reasons"}: the outcomes
-    count chunks; `examples` counts verified examples, `reasons` rejected candidates by reason code.
+    Returns {"document", "chunks", "kept", "repaired", "rejected", "failed", "empty", "examples", "reasons"}: the
+    outcomes count chunks; `examples` counts verified examples, `reasons` rejected candidates by reason code.
     """
     batches = work.read_lines(f"documents/{digest}/batches.jsonl")
     chunks = [chunk["id"] for chunk in work.read_lines(f"documents/{digest}/chunks.jsonl")]

@@ -33,9 +33,18 @@ class Ledger(Protocol):
 class Teacher(Protocol):
     """Answers one prompt with a Converse response."""
 
-    model_id: str
+    @property
+    def model_id(self) -> str: ...
 
     def ask(self, system: str, user: str) -> dict[str, Any]: ...
+
+
+class Voice(Protocol):
+    """A model that is sent Converse bodies. Raises TeacherThrottled, TeacherTimeout or TeacherUnavailable."""
+
+    model_id: str
+
+    def converse(self, body: dict[str, Any]) -> dict[str, Any]: ...
 
 
 class Machine(Protocol):

@@ -8,6 +8,7 @@ from toolsmith.teaching.diversity import Axes, Wanted, sample
 from toolsmith.teaching.execution import execution_check
 from toolsmith.teaching.prompt import Prompt, build_prompt, load_canon, make_nonce, repair_prompt
 from toolsmith.teaching.reply import TeacherReply
+from toolsmith.teaching.semantic import Review, reviewed_by
 from toolsmith.teaching.teach import ChunkOutcome, resume_chunk, teach_chunk
 from toolsmith.teaching.verify import Origin, Verification, verify
 
@@ -17,6 +18,7 @@ __all__ = [
     "Origin",
     "Prompt",
     "Rejection",
+    "Review",
     "TeacherReply",
     "Verification",
     "Wanted",
@@ -26,6 +28,7 @@ __all__ = [
     "make_nonce",
     "repair_prompt",
     "resume_chunk",
+    "reviewed_by",
     "sample",
     "teach_chunk",
     "verify",

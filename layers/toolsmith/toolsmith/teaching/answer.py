@@ -28,7 +28,8 @@ MARKS = re.compile(r"<<<|>>>|##[A-Z]|```|\{\{|\}\}|[{}]|</?[a-z]+[^>]*>")
 class Rejection:
     """One example, or a whole answer, that does not reach the dataset.
 
-    stage: "format", "execution" or "grounding". reason: a short code. detail: for people. raw: what was refused.
+    stage: "format", "execution", "grounding" or "semantic". reason: a short code. detail: for people. raw: what was
+    refused.
     """
 
     stage: str

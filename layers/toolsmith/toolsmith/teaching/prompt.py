@@ -84,10 +84,10 @@ def load_canon(catalog: Catalog) -> Canon:
 def system_text(catalog: Catalog) -> str:
     """The part of the prompt that is the same for every chunk, so that it can be cached by the service."""
     return render(
-        _parts(catalog)["System message"],
+        parts_of(catalog, FILE, PARTS)["System message"],
         {
-            "tools": "\n".join(_tool_line(catalog, name) for name in catalog.tools),
-            "categories": "\n".join(_category_line(category) for category in catalog.categories.values()),
+            "tools": "\n".join(tool_line(catalog, name) for name in catalog.tools),
+            "categories": "\n".join(category_line(category) for category in catalog.categories.values()),
             "answer_schema": json.dumps(answer_schema(catalog), ensure_ascii=False, separators=(",", ":")),
             "examples": _few_shot(catalog),
         },
@@ -134,12 +134,12 @@ def facts_line(chunk: Chunk) -> str:
     return json.dumps(line, ensure_ascii=False)
 
 
-def _parts(catalog: Catalog) -> dict[str, str]:
-    """The prompt file by its headings of the first order."""
-    pieces = re.split(r"(?m)^# (.+)\n", catalog.text(FILE))
+def parts_of(catalog: Catalog, file: str, wanted: tuple[str, ...]) -> dict[str, str]:
+    """A prompt file by its headings of the first order. Raises RecipeInvalid where they are not those wanted."""
+    pieces = re.split(r"(?m)^# (.+)\n", catalog.text(file))
     found = dict(zip(pieces[1::2], (text.strip() + "\n" for text in pieces[2::2]), strict=True))
-    if list(found) != list(PARTS):
-        raise RecipeInvalid(f"{FILE}: wants the headings {', '.join(PARTS)}, has {', '.join(found) or 'none'}")
+    if list(found) != list(wanted):
+        raise RecipeInvalid(f"{file}: wants the headings {', '.join(wanted)}, has {', '.join(found) or 'none'}")
     return found
 
 
@@ -148,7 +148,7 @@ def _user(catalog: Catalog, part: str, chunk: Chunk, nonce: str, wanted: Wanted,
     if nonce in text:
         raise InvalidInput(f"chunk {chunk['id']}: its text holds the nonce; draw another")
     values = {"wanted": wanted.to_json(), "facts": facts_line(chunk), "nonce": nonce, "chunk": text, **more}
-    return render(_parts(catalog)[part], values, where=f"{FILE} ({part})")
+    return render(parts_of(catalog, FILE, PARTS)[part], values, where=f"{FILE} ({part})")
 
 
 def _problem(number: int, problem: Mapping[str, Any]) -> str:
@@ -156,7 +156,7 @@ def _problem(number: int, problem: Mapping[str, Any]) -> str:
     return f"{number}. {problem['reason']}: {problem['detail']}\n   {visible(raw)[:600]}"
 
 
-def _tool_line(catalog: Catalog, name: str) -> str:
+def tool_line(catalog: Catalog, name: str) -> str:
     tool = catalog.tools[name]
     lines = [f"{name}: {tool.description}"]
     for parameter, spec in tool.schema["properties"].items():
@@ -165,7 +165,7 @@ def _tool_line(catalog: Catalog, name: str) -> str:
     return "\n".join(lines)
 
 
-def _category_line(category: Category) -> str:
+def category_line(category: Category) -> str:
     rules = [
         f"{parameter} is {'null' if rule == 'null' else rule}"
         for presence in category.presence.values()

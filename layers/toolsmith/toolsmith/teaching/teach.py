@@ -10,6 +10,7 @@ from toolsmith.teaching.answer import Rejection
 from toolsmith.teaching.diversity import Chunk, Wanted, sample
 from toolsmith.teaching.prompt import Prompt, build_prompt, load_canon, make_nonce, repair_prompt
 from toolsmith.teaching.reply import TeacherReply
+from toolsmith.teaching.semantic import Review
 from toolsmith.teaching.verify import Origin, Verification, question_key, verify
 from toolsmith.tools import CorpusIndex
 
@@ -55,13 +56,15 @@ def teach_chunk(
     max_repairs: int = 2,
     *,
     teacher: str = "",
+    review: Review | None = None,
 ) -> ChunkOutcome:
-    """Teach from one chunk. `ask` sends a prompt and returns the reply; `teacher` is stored as provenance.
+    """Teach from one chunk. `ask` sends a prompt and returns the reply; `teacher` is stored as provenance; `review` is
+    the optional fourth stage.
 
     Raises what `ask` raises for a teacher that is throttled or cannot be used, so that the state machine decides;
     a timeout is tried once more and then makes the outcome "failed".
     """
-    lesson = _Lesson(chunk, ask, catalog, index, seed, teacher)
+    lesson = _Lesson(chunk, ask, catalog, index, seed, teacher, review)
     wanted = sample(catalog, load_canon(catalog), chunk, seed, index)
     if not wanted.categories:
         lesson.outcome.reason = "no category can be asked about this chunk"
@@ -116,10 +119,11 @@ class _Lesson:
     """The state of one chunk's conversation."""
 
     def __init__(
-        self, chunk: Chunk, ask: Ask, catalog: Catalog, index: CorpusIndex | None, seed: int, teacher: str
-    ) -> None:
+        self, chunk: Chunk, ask: Ask, catalog: Catalog, index: CorpusIndex | None, seed: int, teacher: str,
+        review: Review | None,
+    ) -> None:  # fmt: skip
         self.chunk, self.ask, self.catalog, self.index = chunk, ask, catalog, index
-        self.seed, self.teacher = seed, teacher
+        self.seed, self.teacher, self.review = seed, teacher, review
         self.outcome = ChunkOutcome(chunk["id"], chunk["document"])
 
     def hear(self, prompt: Prompt, wanted: Wanted) -> list[Rejection]:
@@ -166,6 +170,7 @@ class _Lesson:
             origin=Origin(self.teacher, prompt.sha256, self.seed, wanted.attempt),
             limit=len(wanted.categories),
             seen=frozenset(question_key(example["question"]) for example in self.outcome.examples),
+            review=self.review,
         )
 
 

@@ -12,6 +12,7 @@ from toolsmith.teaching.diversity import Chunk, Wanted
 from toolsmith.teaching.execution import execution_problems
 from toolsmith.teaching.grounding import Ground, Reading, grounding_problems, locate_evidence, span_of
 from toolsmith.teaching.prompt import load_canon
+from toolsmith.teaching.semantic import Review
 from toolsmith.tools import CorpusIndex, LayeredIndex
 from toolsmith.tools.text import words
 
@@ -44,11 +45,13 @@ def verify(
     origin: Origin | None = None,
     limit: int = 50,
     seen: frozenset[str] = frozenset(),
+    review: Review | None = None,
 ) -> Verification:
     """Check an answer in three stages: format, execution, grounding. Never raises for what the answer says.
 
     index: the corpus, when there is one; the chunk itself always counts. wanted, origin: stored with the examples.
-    limit: examples beyond so many are refused. seen: questions (as `question_key`) kept before.
+    limit: examples beyond so many are refused. seen: questions (as `question_key`) kept before. review: a fourth stage,
+    by a second model, for what passed the three (see toolsmith.teaching.semantic); raises what its teacher raises.
     """
     raws = read_answer(answer)
     if isinstance(raws, Rejection):
@@ -57,11 +60,14 @@ def verify(
     result, keys = Verification(), set(seen)
     for number, raw in enumerate(raws):
         refused = _too_many(raw, number, limit) or reject(raw, ground, catalog) or _repeated(raw, keys)
+        refused = refused or (review(raw, chunk) if review else None)
         if refused:
             result.rejected.append(refused)
             continue
         keys.add(question_key(raw["question"]))
-        result.kept.append(canonical_example(raw, ground, wanted, origin or Origin()))
+        example = canonical_example(raw, ground, wanted, origin or Origin())
+        example["verdicts"] |= {"semantic": "ok"} if review else {}
+        result.kept.append(example)
     return result
 
 

@@ -1,0 +1,66 @@
+"""A teacher whose answers are kept, so that a repeated prompt is never paid twice, however it was asked first."""
+
+import hashlib
+import json
+from typing import Any
+
+from toolsmith.pipeline.ports import Store, Voice
+from toolsmith.teaching import TeacherReply
+
+MAX_TOKENS, TEMPERATURE = 4000, 0.5
+HELLO = {"messages": [{"role": "user", "content": [{"text": "hi"}]}], "inferenceConfig": {"maxTokens": 16}}
+
+
+def converse_body(system: str, user: str) -> dict[str, Any]:
+    """What a teacher is sent, on demand and in a batch: a Converse request without the model's id."""
+    return {
+        "system": [{"text": system}],
+        "messages": [{"role": "user", "content": [{"text": user}]}],
+        "inferenceConfig": {"maxTokens": MAX_TOKENS, "temperature": TEMPERATURE},
+    }
+
+
+def prompt_key(model_id: str, body: dict[str, Any]) -> str:
+    """64 hex digits of the model and everything it is sent."""
+    return hashlib.sha256(json.dumps([model_id, body], sort_keys=True).encode()).hexdigest()
+
+
+def answer_path(key: str) -> str:
+    """Where the answer to a prompt is kept in the work bucket."""
+    return f"teaching/answers/{key[:2]}/{key}.json"
+
+
+def is_whole(response: Any) -> bool:
+    """Whether a Converse response is all there, whatever it says; a body that was cut off on its way is not."""
+    return TeacherReply.from_converse(response).stop_reason != "malformed"
+
+
+class KeptTeacher:
+    """Fits toolsmith.pipeline.ports.Teacher. One `voice` is asked "hi" before its first paid prompt."""
+
+    def __init__(self, voice: Voice, answers: Store) -> None:
+        self._voice, self._answers = voice, answers
+        self._greeted = False
+
+    @property
+    def model_id(self) -> str:
+        return self._voice.model_id
+
+    def ask(self, system: str, user: str) -> dict[str, Any]:
+        """The Converse response to one prompt, from the kept answers where there is one.
+
+        Raises TeacherThrottled, TeacherTimeout or TeacherUnavailable (with what to do).
+        """
+        body = converse_body(system, user)
+        path = answer_path(prompt_key(self.model_id, body))
+        try:
+            return self._answers.read_json(path)
+        except KeyError:
+            pass
+        if not self._greeted:
+            self._voice.converse(HELLO)
+            self._greeted = True
+        response = self._voice.converse(body)
+        if is_whole(response):
+            self._answers.write_json(path, response)
+        return response

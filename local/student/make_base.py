@@ -1,6 +1,6 @@
 """Makes the student's base weights and tokenizer: `python -m local.student.make_base --out local/student/base`.
 
-Fixed steps and seeds; about half an hour of one core. The result is kept in the repository with its digest.
+Fixed steps and seeds; two stages, about 40 minutes of one core. The result is kept in the repository with its digest.
 """
 
 import argparse
@@ -20,9 +20,8 @@ from local.student.values import Words, words
 from toolsmith import catalog
 
 VOCABULARY = 3072
-STEPS = 3000
+STAGES = ((3000, 2.5e-3, False), (600, 1.5e-3, True))  # steps, rate, names from tokens in their own case
 DOMAINS, QUESTIONS = 2, 6  # a step: so many domains, so many questions about each
-RATE = 2.5e-3
 WARMUP = 50
 DECAY_FROM = 0.5  # the rate falls linearly over the second half
 SEED = 0
@@ -72,19 +71,23 @@ def make_tokenizer(seed: int) -> PreTrainedTokenizerBase:
     return tokenizers.train(tokenizer_texts(Random(seed)), VOCABULARY)
 
 
-def pieces(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
-    """The alphabetic tokens, so that the curriculum's names use each of them."""
+def pieces(tokenizer: PreTrainedTokenizerBase, cased: bool) -> tuple[str, ...]:
+    """The alphabetic tokens: a token that the curriculum's names never use can later not be copied.
+
+    Without `cased` all in lower case, names made from them as words are; with it as they are, so that the large
+    ones (`SEC`) come up too.
+    """
     cut = (tokenizer.decode([i]).strip() for i in range(SPECIALS, len(tokenizer)))
-    return tuple(sorted({piece.lower() for piece in cut if piece.isascii() and piece.isalpha()}))
+    return tuple(sorted({p if cased else p.lower() for p in cut if p.isascii() and p.isalpha()}))
 
 
 class Stream:
     """Endless groups of rows with a common system text; `progress` in [0, 1] widens the domains."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, seed: int) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, seed: int, cased: bool) -> None:
         self.tokenizer = tokenizer
         self.random = Random(seed)
-        self.words = Words(self.random, pieces(tokenizer))
+        self.words = Words(self.random, pieces(tokenizer, cased), cased)
 
     def group(self, progress: float) -> list[Row]:
         drill = 0.25 if progress < 0.1 else 0.06
@@ -103,22 +106,27 @@ class Stream:
         return Row(noise + noise, len(noise) + 1)
 
 
-def _rate(step: int, steps: int) -> float:
+def _rate(step: int, steps: int, peak: float) -> float:
     done = step / steps
     falling = 1.0 if done < DECAY_FROM else (1 - done) / (1 - DECAY_FROM)
-    return RATE * min(1.0, (step + 1) / WARMUP) * max(0.02, falling)
+    return peak * min(1.0, (step + 1) / WARMUP) * max(0.02, falling)
 
 
-def pretrain(net: torch.nn.Module, stream: Stream, steps: int, report_every: int = 100) -> list[float]:
-    """Train all weights on answer tokens; returns the mean loss of every `report_every` steps."""
-    optimizer = torch.optim.AdamW(net.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.01)
+def pretrain(
+    net: torch.nn.Module, stream: Stream, steps: int, rate: float, widened: bool = False, report_every: int = 100
+) -> list[float]:
+    """Train all weights on answer tokens; returns the mean loss of every `report_every` steps.
+
+    widened: begin with domains in their full form instead of widening them on the way.
+    """
+    optimizer = torch.optim.AdamW(net.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
     net.train()
     recent, curve, began = [], [], time.process_time()
     for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = _rate(step, steps)
+            group["lr"] = _rate(step, steps, rate)
         for _ in range(DOMAINS):
-            loss = answer_loss(net, stream.group(step / steps))
+            loss = answer_loss(net, stream.group(1.0 if widened else step / steps))
             (loss / DOMAINS).backward()
             recent.append(loss.item())
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -134,7 +142,7 @@ def pretrain(net: torch.nn.Module, stream: Stream, steps: int, report_every: int
 @torch.no_grad()
 def held_out_loss(net: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, groups: int = 24) -> float:
     """Mean loss on domains of another seed, at full hardness."""
-    stream = Stream(tokenizer, SEED + 1_000_003)
+    stream = Stream(tokenizer, SEED + 1_000_003, cased=True)
     net.eval()
     return sum(answer_loss(net, stream.group(1.0)).item() for _ in range(groups)) / groups
 
@@ -142,15 +150,19 @@ def held_out_loss(net: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, grou
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--from", dest="start", type=Path, help="a finished first stage: make only the later ones")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     tokenizer = make_tokenizer(SEED)
-    net = model.structured(len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id, SEED)
-    print(
-        f"{sum(p.numel() for p in net.parameters())} parameters, copying at first {model.copying(net):.2f}", flush=True
-    )
-    pretrain(net, Stream(tokenizer, SEED), options.steps)
+    if options.start:
+        net = base.load(options.start)[1]
+    else:
+        net = model.structured(len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id, SEED)
+    size = sum(p.numel() for p in net.parameters())
+    print(f"{size} parameters, copying at first {model.copying(net):.2f}", flush=True)
+    for stage, (steps, rate, cased) in enumerate(STAGES):
+        if stage or not options.start:
+            pretrain(net, Stream(tokenizer, SEED + stage, cased), steps, rate, widened=stage > 0)
     print(f"loss on other domains {held_out_loss(net, tokenizer):.3f}")
     net.save_pretrained(options.out)
     tokenizer.save_pretrained(options.out)

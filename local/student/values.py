@@ -98,11 +98,16 @@ def words() -> tuple[str, ...]:
 
 
 class Words:
-    """Makes lower-case words; `pieces` are the tokenizer's alphabetic tokens, so that every one is copied at times."""
+    """Makes words; `pieces` are the tokenizer's alphabetic tokens, so that every one is copied at times.
 
-    def __init__(self, rng: Random, pieces: tuple[str, ...] = ()) -> None:
+    cased: pieces come in their own case, and references take a wider set of forms.
+    """
+
+    def __init__(self, rng: Random, pieces: tuple[str, ...] = (), cased: bool = False) -> None:
         self.rng = rng
         self.pieces = pieces
+        self.cased = cased
+        self.large = tuple(p for p in pieces if p.isupper() and len(p) > 1)
 
     def word(self) -> str:
         draw = self.rng.random()
@@ -113,9 +118,14 @@ class Words:
         return "".join(self.rng.choice(SYLLABLES) for _ in range(self.rng.randint(1, 3)))
 
     def name(self) -> str:
+        if self.cased:
+            made = self.word()
+            return made[0].upper() + made[1:]
         return self.word().capitalize()
 
     def letters(self, most: int = 4) -> str:
+        if self.large and most > 1 and self.rng.random() < 0.5:
+            return self.rng.choice(self.large)
         return self.word().upper()[: self.rng.randint(1, most)]
 
 
@@ -171,6 +181,14 @@ def code(w: Words) -> str:
         f"{w.letters()}-{r.randint(1, 99)}.{r.randint(1, 99)}",
         f"part {number} of {w.name()} {w.letters(1)}",
     )
+    if w.cased and r.random() < 0.3:
+        tail = f"{number}.{r.randint(1, 999)}{_paragraphs(r)}"
+        shapes = (
+            f"{r.randint(1, 99)} {_dotted(w, 3)}. \u00a7 {tail}",
+            f"{r.randint(1, 99)} {w.letters()} part {number}",
+            f"{w.letters()} {w.name()} {r.randint(1, 999)}{_paragraphs(r)}",
+            f"{w.name()} {number} of {w.name()} {w.letters(1)}-{w.letters(1)}",
+        )
     return r.choice(shapes)
 
 

@@ -11,6 +11,8 @@ from tests.template.loading import ROOT, as_list, machines, resources, statement
 RESOURCELESS = {
     "cloudwatch:PutMetricData": "knows no resource; narrowed by its namespace",
     "ecr:GetAuthorizationToken": "knows no resource",
+    "servicequotas:ListServiceQuotas": "knows no resource",
+    "bedrock:GetFoundationModelAvailability": "knows no resource",
     **dict.fromkeys(
         (
             "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
@@ -170,7 +172,7 @@ def test_functions_get_the_variables_their_wiring_reads():
     place = set(re.findall(r'setting\("(\w+)"\)', (package / "training_place.py").read_text())) - {"AWS_REGION"}
     for name, function in resources("AWS::Serverless::Function").items():
         code = (ROOT / function["Properties"]["CodeUri"] / "app.py").read_text()
-        wanted = set(re.findall(r'(?:setting|number)\(\s*"(\w+)"', code))
+        wanted = set(re.findall(r'(?:setting|number)\(\s*"(\w+)"', code)) - {"AWS_REGION"}
         wanted |= place if "training_place" in code else set()
         wanted |= {"TEACHER"} if "wiring.teacher()" in code else set()
         given = shared | set(function["Properties"].get("Environment", {}).get("Variables", {}))

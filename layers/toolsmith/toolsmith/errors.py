@@ -79,3 +79,7 @@ class ArtefactMissing(ToolsmithError):
 
 class SmokeTestFailed(ToolsmithError):
     """The deployed model did not answer the smoke test."""
+
+
+class NothingDeployed(ToolsmithError):
+    """No run has deployed a model yet."""

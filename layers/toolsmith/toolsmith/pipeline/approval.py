@@ -1,0 +1,51 @@
+"""Asking a person whether a run may cost what it was estimated to cost."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from toolsmith.pipeline.ports import Ledger, Store
+
+ASKS = 7
+EACH = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Request:
+    """subject and text are a mail; detail is the event "Approval Requested"."""
+
+    subject: str
+    text: str
+    detail: dict[str, Any]
+
+
+def ask(work: Store, ledger: Ledger, run: str, token: str, asked_before: int, now: datetime) -> Request:
+    """Keep the task token in the run's row, where `toolsmith approve` finds it, and word the question.
+
+    A run is asked about once a day, ASKS times; every question carries a token of its own. now: in UTC.
+    """
+    plan = work.read_json(f"runs/{run}/plan.json")
+    expires = (now + EACH * max(1, ASKS - asked_before)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ledger.update("RUN", run, {"approval": {"token": token, "expires_at": expires}})
+    money = f"{plan['estimated_usd']:,.2f} USD of a budget of {plan['budget_usd']:,.2f} USD"
+    learned = f"{plan['examples']:,} examples of {len(plan['documents']):,} documents"
+    lines = [f"  {entry['stage']}: {entry['instance_count']} x {entry['instance_type']}, {entry['hours']:g} h, "
+             f"{entry['usd']:,.2f} USD" for entry in plan["estimate"]]  # fmt: skip
+    detail = {
+        "version": "1",
+        "run": run,
+        "candidate": f"{plan['student']} trained on {learned}",
+        "verdict": f"estimated at {money}; every check that costs nothing has passed",
+        "report": work.uri(f"runs/{run}/plan.json"),
+        "approve": f"toolsmith approve {run}",
+        "reject": f"toolsmith reject {run}",
+        "expires_at": expires,
+    }
+    text = "\n".join(
+        [f"{run} waits for your approval: it is estimated at {money}.", f"It learns from {learned}.", "", *lines, "",
+         f"Without an answer by {expires} the run ends, and nothing is spent.", "", "Next, one of:",
+         f"    {detail['approve']}", f"    {detail['reject']}", "",
+         "On AWS add --stack and the name of the stack."]
+    )  # fmt: skip
+    again = "reminder: " if asked_before else ""
+    return Request(f"Toolsmith: {again}{run} waits for approval ({plan['estimated_usd']:,.0f} USD)", text, detail)

@@ -135,26 +135,129 @@ METRICS = {
 TASKS = {"nova-1": set(STRATEGIES) - {"rubric_llm_judge"}, "nova-2": set(STRATEGIES) - {"llm_judge"}}
 
 # names of all keys that a recipe of the vendor or its user guide holds, at any depth
-KNOWN_KEYS = frozenset(
-    """
-    run name model_type model_name_or_path data_s3_path validation_data_s3_path validation_data_s3_path_list replicas
-    generation_replicas output_s3_path mlflow_tracking_uri mlflow_experiment_name mlflow_run_name reward_lambda_arn
-    rollout_worker_replicas model_package_group actor_train_replicas rm_replicas cm_replicas am_replicas
-    actor_generation_replicas
-    training_config max_steps save_steps save_top_k max_length global_batch_size reasoning_enabled reasoning_effort
-    val_check_interval limit_val_batches lr_scheduler warmup_steps min_lr optim_config lr weight_decay adam_beta1
-    adam_beta2 peft peft_scheme lora_tuning alpha lora_plus_lr_ratio loraplus_lr_ratio adapter_dropout
-    model_importance_score fine_tuned_model
-    data shuffle rollout rollout_strategy type age_tolerance advantage_strategy number_generation generator
-    max_new_tokens set_random_seed temperature top_k rewards preset_reward_function api_endpoint lambda_arn
-    lambda_concurrency_limit lambda_batch_size trainer test_steps refit_freq clip_ratio_high loss_scale ent_coeff
-    kl_loss_coef
-    max_epochs model hidden_dropout attention_dropout ffn_dropout optim adam_w_mode eps betas sched constant_steps
-    dpo_cfg beta
-    ppo_reward ppo_critic ppo_anchor ppo_actor_generation ppo_actor_train num_nodes actor_model_max_length
-    reward_model_max_length trajectory_buffer_scale clip_ratio lam kl_loss_coeff kl_loss_type kl_reward_penalty_coeff
-    evaluation task strategy metric subtask inference top_p top_logprobs processor lambda_type preprocessing
-    postprocessing enabled aggregation rl_env
-    data_mixing dataset_catalog sources customer_data percent nova_data
-    """.split()
+KNOWN_KEYS = frozenset(  # fmt: skip
+    {
+        "run",
+        "name",
+        "model_type",
+        "model_name_or_path",
+        "data_s3_path",
+        "validation_data_s3_path",
+        "validation_data_s3_path_list",
+        "replicas",
+        "generation_replicas",
+        "output_s3_path",
+        "mlflow_tracking_uri",
+        "mlflow_experiment_name",
+        "mlflow_run_name",
+        "reward_lambda_arn",
+        "rollout_worker_replicas",
+        "model_package_group",
+        "actor_train_replicas",
+        "rm_replicas",
+        "cm_replicas",
+        "am_replicas",
+        "actor_generation_replicas",
+        "training_config",
+        "max_steps",
+        "save_steps",
+        "save_top_k",
+        "max_length",
+        "global_batch_size",
+        "reasoning_enabled",
+        "reasoning_effort",
+        "val_check_interval",
+        "limit_val_batches",
+        "lr_scheduler",
+        "warmup_steps",
+        "min_lr",
+        "optim_config",
+        "lr",
+        "weight_decay",
+        "adam_beta1",
+        "adam_beta2",
+        "peft",
+        "peft_scheme",
+        "lora_tuning",
+        "alpha",
+        "lora_plus_lr_ratio",
+        "loraplus_lr_ratio",
+        "adapter_dropout",
+        "model_importance_score",
+        "fine_tuned_model",
+        "data",
+        "shuffle",
+        "rollout",
+        "rollout_strategy",
+        "type",
+        "age_tolerance",
+        "advantage_strategy",
+        "number_generation",
+        "generator",
+        "max_new_tokens",
+        "set_random_seed",
+        "temperature",
+        "top_k",
+        "rewards",
+        "preset_reward_function",
+        "api_endpoint",
+        "lambda_arn",
+        "lambda_concurrency_limit",
+        "lambda_batch_size",
+        "trainer",
+        "test_steps",
+        "refit_freq",
+        "clip_ratio_high",
+        "loss_scale",
+        "ent_coeff",
+        "kl_loss_coef",
+        "max_epochs",
+        "model",
+        "hidden_dropout",
+        "attention_dropout",
+        "ffn_dropout",
+        "optim",
+        "adam_w_mode",
+        "eps",
+        "betas",
+        "sched",
+        "constant_steps",
+        "dpo_cfg",
+        "beta",
+        "ppo_reward",
+        "ppo_critic",
+        "ppo_anchor",
+        "ppo_actor_generation",
+        "ppo_actor_train",
+        "num_nodes",
+        "actor_model_max_length",
+        "reward_model_max_length",
+        "trajectory_buffer_scale",
+        "clip_ratio",
+        "lam",
+        "kl_loss_coeff",
+        "kl_loss_type",
+        "kl_reward_penalty_coeff",
+        "evaluation",
+        "task",
+        "strategy",
+        "metric",
+        "subtask",
+        "inference",
+        "top_p",
+        "top_logprobs",
+        "processor",
+        "lambda_type",
+        "preprocessing",
+        "postprocessing",
+        "enabled",
+        "aggregation",
+        "rl_env",
+        "data_mixing",
+        "dataset_catalog",
+        "sources",
+        "customer_data",
+        "percent",
+        "nova_data",
+    }
 )

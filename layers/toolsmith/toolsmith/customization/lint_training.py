@@ -8,6 +8,7 @@ from toolsmith.customization import limits, matrix, mixing
 from toolsmith.customization.findings import Finding, Setting, get, has, is_nova, peft_block
 
 NEXT_ALPHAS = (32, 64)
+_RATIOS = ("lora_plus_lr_ratio", "loraplus_lr_ratio")
 _ARN = re.compile(r"arn:aws[a-z-]*:lambda:([a-z0-9-]+):\d{12}:function:([A-Za-z0-9_-]+)(:[^:]+)?")
 _FEWEST_PROMPTS = 100
 
@@ -21,7 +22,7 @@ def training(recipe: dict[str, Any], stage: str, setting: Setting) -> Iterator[F
     if model is not None:
         yield from _values(recipe, limits.TRAINING.get((model.generation, technique), {}))
         yield from _length_of_training(recipe, model.generation)
-        yield from _adapter(recipe, model.generation, technique)
+        yield from _adapter(recipe, model.generation, technique, setting.platform)
         yield from mixing.findings(recipe, setting.forge)
     yield from _steps(recipe)
     yield from _schedule(recipe)
@@ -101,15 +102,12 @@ def _schedule(recipe: dict[str, Any]) -> Iterator[Finding]:
             yield Finding(key, "YAML read a string", "write 1.0e-5: without the point it is no number")
 
 
-def _adapter(recipe: dict[str, Any], generation: str, technique: str) -> Iterator[Finding]:
+def _adapter(recipe: dict[str, Any], generation: str, technique: str, platform: str) -> Iterator[Finding]:
     found = peft_block(recipe)
     if found is None:
         if technique != "ppo":
-            yield Finding(
-                "training_config.peft",
-                "is missing: the rank would be the container's choice",
-                "write peft_scheme lora or null",
-            )
+            problem = "is missing: the rank would be the container's choice"
+            yield Finding("training_config.peft", problem, "write peft_scheme lora or null")
         return
     key, block = found
     scheme, tuning = block.get("peft_scheme"), block.get("lora_tuning")
@@ -119,13 +117,10 @@ def _adapter(recipe: dict[str, Any], generation: str, technique: str) -> Iterato
         if tuning:
             yield Finding(f"{key}.lora_tuning", "has no effect at full rank", "remove it, or write peft_scheme: lora")
         return
-    wrong, right = (
-        ("loraplus_lr_ratio", "lora_plus_lr_ratio")
-        if generation == "nova-2"
-        else ("lora_plus_lr_ratio", "loraplus_lr_ratio")
-    )
+    newer = generation == "nova-2" and not (technique == "rft" and platform == matrix.HYPERPOD)
+    right, wrong = _RATIOS if newer else reversed(_RATIOS)
     if wrong in (tuning or {}):
-        yield Finding(f"{key}.lora_tuning.{wrong}", f"{generation} spells it {right}", f"write {right}")
+        yield Finding(f"{key}.lora_tuning.{wrong}", f"{generation} on {platform} spells it {right}", f"write {right}")
     alpha = get(block, "lora_tuning.alpha")
     if generation == "nova-2" and technique == "sft" and alpha not in NEXT_ALPHAS:
         yield Finding(

@@ -14,10 +14,32 @@ from toolsmith.errors import InvalidInput
 
 GATE = "a paid Nova Forge subscription (tag forge-subscription on the caller's role, then the SageMaker AI console)"
 CATALOG = "sft_1p5_text_chat"
-CATEGORIES = frozenset(
-    """agents baseline chat code factuality identity long-context math rai instruction-following stem planning
-    reasoning-chat reasoning-code reasoning-factuality reasoning-instruction-following reasoning-math
-    reasoning-planning reasoning-rag reasoning-rai reasoning-stem rag translation""".split()
+CATEGORIES = frozenset(  # fmt: skip
+    {
+        "agents",
+        "baseline",
+        "chat",
+        "code",
+        "factuality",
+        "identity",
+        "long-context",
+        "math",
+        "rai",
+        "instruction-following",
+        "stem",
+        "planning",
+        "reasoning-chat",
+        "reasoning-code",
+        "reasoning-factuality",
+        "reasoning-instruction-following",
+        "reasoning-math",
+        "reasoning-planning",
+        "reasoning-rag",
+        "reasoning-rai",
+        "reasoning-stem",
+        "rag",
+        "translation",
+    }
 )
 # which early checkpoints each family publishes
 CHECKPOINTS = {

@@ -42,7 +42,8 @@ class Profile:
         account = self.registries.get(region) or self.registries.get("*")
         if account is None:
             raise InvalidInput(
-                f"student {self.name} has no training images in {region}; regions with images: {sorted(self.registries)}"
+                f"student {self.name} has no training images in {region}; "
+                f"regions with images: {sorted(self.registries)}"
             )
         return f"{account}.dkr.ecr.{region}.amazonaws.com/"
 

@@ -1,6 +1,7 @@
 """The reward function of RFT and `rft_eval`: samples in, rewards out. Its deployed name contains "SageMaker"."""
 
 import json
+import os
 import time
 
 from toolsmith.grading import grade_samples
@@ -17,19 +18,19 @@ def handler(event, context):
 def _metrics(results, milliseconds):
     """CloudWatch embedded metric format; numbers only, never what a sample says."""
     faults = [m["value"] for result in results for m in result["metrics_list"] if m["name"] == "grader_error"]
-    units = {"Samples": "Count", "GraderErrors": "Count", "GradingTime": "Milliseconds"}
+    units = {"Samples": "Count", "GraderErrors": "Count", "GradingTime": "Milliseconds", "MeanReward": "None"}
     return {
         "_aws": {
             "Timestamp": int(1000 * time.time()),
             "CloudWatchMetrics": [
                 {
                     "Namespace": "Toolsmith",
-                    "Dimensions": [["Function"]],
+                    "Dimensions": [["service"]],
                     "Metrics": [{"Name": name, "Unit": unit} for name, unit in units.items()],
                 }
             ],
         },
-        "Function": "grade",
+        "service": os.environ.get("POWERTOOLS_SERVICE_NAME", "toolsmith"),
         "Samples": len(results),
         "GraderErrors": int(sum(faults)),
         "GradingTime": round(milliseconds, 3),

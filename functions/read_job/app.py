@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from toolsmith.aws import wiring
+from toolsmith.aws import meters, wiring
 from toolsmith.aws.handler import handler
 from toolsmith.customization import load_profile
 from toolsmith.pipeline import training
@@ -18,4 +18,6 @@ def app(event: dict[str, Any]) -> dict[str, Any]:
         return training.give_up(event["failure"], event["redriven"])
     profile = load_profile(wiring.setting("STUDENT"))
     seconds = float(event["seconds"])
-    return training.read(wiring.work(), profile, event["run"], event["stage"], event["arm"], event["job"], seconds)
+    result = training.read(wiring.work(), profile, event["run"], event["stage"], event["arm"], event["job"], seconds)
+    meters.job_read(result)
+    return result

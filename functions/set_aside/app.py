@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from toolsmith.aws import wiring
-from toolsmith.aws.handler import handler
+from toolsmith.aws import meters, wiring
+from toolsmith.aws.handler import handler, metrics
 from toolsmith.pipeline import ingest
 
 
@@ -24,4 +24,6 @@ def _reason(error: dict[str, Any]) -> tuple[str, str]:
 def app(event: dict[str, Any]) -> dict[str, Any]:
     """{"key", "version", "error": {"Error", "Cause"}} -> where the file lies now, and why."""
     reason, detail = _reason(event["error"])
-    return ingest.set_aside(wiring.intake(), wiring.ledger(), event, reason, detail)
+    note = ingest.set_aside(wiring.intake(), wiring.ledger(), event, reason, detail)
+    meters.set_aside(metrics())
+    return note

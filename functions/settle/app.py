@@ -2,12 +2,14 @@
 
 from typing import Any
 
-from toolsmith.aws import wiring
-from toolsmith.aws.handler import handler
+from toolsmith.aws import meters, wiring
+from toolsmith.aws.handler import handler, metrics
 from toolsmith.pipeline import ingest
 
 
 @handler
 def app(event: dict[str, Any]) -> dict[str, Any]:
     """{"document"} -> its counts."""
-    return ingest.settle(wiring.work(), wiring.ledger(), event["document"])
+    row = ingest.settle(wiring.work(), wiring.ledger(), event["document"])
+    meters.settled(metrics(), row, ingest.OUTCOMES)
+    return row

@@ -6,18 +6,20 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 
+from toolsmith.aws import meters
+
 _IDENTITIES = ("run", "document", "key", "stage", "arm", "job")
 
 
 @cache
 def _logger() -> Logger:
-    return Logger(service="toolsmith")
+    return Logger(service=meters.service())
 
 
 @cache
 def metrics() -> Metrics:
     """Counters written to the log in CloudWatch's embedded metric format; flushed after every event."""
-    return Metrics(namespace="Toolsmith", service="toolsmith")
+    return Metrics(namespace=meters.NAMESPACE, service=meters.service())
 
 
 def handler(use_case: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any], Any], Any]:
@@ -31,9 +33,11 @@ def handler(use_case: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, An
             result = use_case(event)
         except Exception as error:
             logger.warning("failed", extra={"error": type(error).__name__})
+            meters.failed(metrics(), error)
             raise
         finally:
-            metrics().flush_metrics(raise_on_empty_metrics=False)
+            if metrics().metric_set:
+                metrics().flush_metrics()
             logger.remove_keys(_IDENTITIES)
         logger.info("done")
         return result

@@ -172,7 +172,8 @@ def settle(work: Store, ledger: Ledger, digest: str) -> dict[str, Any]:
     """Write what became of every chunk and settle the document's row. Raises LedgerUnbalanced.
 
     Returns {"document", "chunks", "kept", "repaired", "rejected", "failed", "empty", "examples", "reasons"}: the
-    outcomes count chunks; `examples` counts verified examples, `reasons` rejected candidates by reason code.
+    outcomes count chunks; `examples` counts verified examples, `reasons` rejected candidates by reason code. With them
+    "teacher_calls", "input_tokens" and "output_tokens".
     """
     batches = work.read_lines(f"documents/{digest}/batches.jsonl")
     chunks = [chunk["id"] for chunk in work.read_lines(f"documents/{digest}/chunks.jsonl")]
@@ -201,7 +202,7 @@ def settle(work: Store, ledger: Ledger, digest: str) -> dict[str, Any]:
         "output_tokens": totals["output_tokens"],
     }
     ledger.update("DOCUMENT", digest, row)
-    return {"document": digest, **{name: row[name] for name in ("chunks", *OUTCOMES, "examples", "reasons")}}
+    return {"document": digest, **{name: value for name, value in row.items() if name != "status"}}
 
 
 def _batch_lines(work: Store, digest: str, batch: Mapping[str, Any], chunks: list[str]):

@@ -92,8 +92,8 @@ class PlainText:
 def _number(authority: str) -> str:
     """The section of a citation without title and paragraphs: "17 C.F.R. § 240.10b-5(a)" -> "240.10b-5"; or ""."""
     section = re.sub(r"^\d+ *(?:c\.?f\.?r|u\.?s\.?c)\S*", "", authority.lower()).partition("(")[0]
-    found = re.search(r"\d+[a-z]*(?:[.-]\d*[a-z]*\d*)*", section)
-    return found[0].rstrip(".-") if found and len(found[0]) > 2 else ""
+    found = re.search(r"\d[\da-z]*(?:[.-][\da-z]+)*", section)
+    return found[0] if found and len(found[0]) > 2 else ""
 
 
 def _words(text: str) -> str:

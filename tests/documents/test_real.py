@@ -201,6 +201,7 @@ def test_opinion_facts(parsed):
     known = parsed["caselaw/cap_134_134sct985_2.xml"].provenance
     assert (known.case, known.date) == ("Groner v. Shinseki", "2014-01-13")
     assert known.citations[0] == "134 S.Ct. 985"
+    assert parsed["caselaw/cap_945_945ne2d484.xml"].provenance.case == "Bleecker St. Tenants Corp. v. Bleeker Jones Llc"
 
 
 def test_loose_filings_know_their_company(parsed):

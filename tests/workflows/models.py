@@ -115,7 +115,7 @@ class Speech:
         told = "".join(block["text"] for block in system)
         if modelId != self.teacher:
             return _reply(self.plan if told else self.hello, "end_turn", 10, 10)
-        self.prompts[told + text] += 1
+        self.prompts.update([told + text] if told else [])  # not the greeting, which has no system text
         said = self.answer(told, text)
         return _reply(said.text, said.stop_reason, said.input_tokens, said.output_tokens)
 

@@ -183,14 +183,19 @@ def _text(value: Any) -> str | None:
 def _case(raw: dict[str, Any], typed: str | None) -> str | None:
     """The case's name: as given, else from the address, else (or where the address is cut short) from the caption."""
     for key in ("case_name", "name_abbreviation", "caseName", "case_name_full", "name"):
-        if _text(raw.get(key)):
-            return _text(raw[key])
+        if given := _text(raw.get(key)):
+            return _once_dotted(given)
     slug = re.search(r"/opinion/\d+/([a-z0-9-]{3,})/?", str(raw.get("absolute_url", "")))
     if not slug or typed and "-v-" not in slug[1]:
         return typed
     words = [one if one in ("v", "of", "the", "and", "in", "re") else one.capitalize() for one in slug[1].split("-")]
     name = " ".join(words).replace(" v ", " v. ")
     return name[0].upper() + name[1:]
+
+
+def _once_dotted(name: str) -> str:
+    """A case's name without the second period that publishers set after an abbreviation ("Corp.. v.")."""
+    return re.sub(r"\.{2,}", ".", name)
 
 
 def _citations(raw: dict[str, Any]) -> tuple[str, ...]:
@@ -221,7 +226,7 @@ def documents_of_case_xml(root: Element, name: str) -> tuple[list[Document], Pro
     about = Provenance(
         "opinion",
         name,
-        case=first(root, "ShortName", "PartyHeader") or None,
+        case=_once_dotted(first(root, "ShortName", "PartyHeader") or "") or None,
         court=first(root, "CourtName") or None,
         date=_iso(first(root, "DecisionDate")),
         docket=first(root, "DocketNumber") or None,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 from typing import Any
 
 from toolsmith.pipeline.ports import Store, Voice
@@ -40,7 +41,7 @@ class KeptTeacher:
 
     def __init__(self, voice: Voice, answers: Store) -> None:
         self._voice, self._answers = voice, answers
-        self._greeted = False
+        self._greeted, self._lock = False, threading.Lock()
 
     @property
     def model_id(self) -> str:
@@ -57,10 +58,15 @@ class KeptTeacher:
             return self._answers.read_json(path)
         except KeyError:
             pass
-        if not self._greeted:
-            self._voice.converse(HELLO)
-            self._greeted = True
+        self._greet()
         response = self._voice.converse(body)
         if is_whole(response):
             self._answers.write_json(path, response)
         return response
+
+    def _greet(self) -> None:
+        """Once for each sandbox: what a whole corpus would fail with fails here, with what to do, for a word."""
+        with self._lock:
+            if not self._greeted:
+                self._voice.converse(HELLO)
+                self._greeted = True

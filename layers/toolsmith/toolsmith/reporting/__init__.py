@@ -2,5 +2,6 @@
 
 from toolsmith.reporting.facts import RunFacts, percent, verdict
 from toolsmith.reporting.files import build
+from toolsmith.reporting.index import index
 
-__all__ = ["RunFacts", "build", "percent", "verdict"]
+__all__ = ["RunFacts", "build", "index", "percent", "verdict"]

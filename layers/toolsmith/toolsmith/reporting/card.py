@@ -1,34 +1,91 @@
 """The model card, in Markdown."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from toolsmith.reporting.facts import RunFacts, percent
+from toolsmith.reporting.breakdown import label, ordered
+from toolsmith.reporting.facts import percent, points
+from toolsmith.reporting.progress import summary
+
+Report = Mapping[str, Any]
 
 
-def model_card(facts: RunFacts, report: Mapping[str, Any]) -> str:
+def model_card(report: Report) -> str:
     """What the model is, what it was made from, what it can do by the numbers, and where it must not be trusted."""
-    arms = "\n".join(
-        f"| {arm} | {percent(entry['score'])} | {percent(entry['talk_score'])} |"
-        for arm, entry in report["arms"].items()
+    parts = [
+        f"# Model card: {_plain(report['run'])}\n\n{_plain(report['verdict'])}",
+        _identity(report),
+        "## Intended use\n\nPlanning which of four securities-research tools to call, in which order and with which "
+        "arguments. The plan is for a program that carries it out. It gives no legal advice.",
+        _results(report),
+        _training_data(report),
+        _limits(report),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _identity(report: Report) -> str:
+    line = report["lineage"]
+    candidate = report["outcome"].get("candidate")
+    entries = [
+        ("Model", line["model_arn"]),
+        ("Deployment", line["deployment_arn"]),
+        ("Checkpoint", line["jobs"].get(candidate, {}).get("checkpoint")),
+        ("Student", f"{line['student']}, seed {line['seed']}"),
+        ("Teacher", line["teacher"]),
+        ("Dataset", report["dataset"].get("prefix") or line["dataset"]),
+        ("Tool registry", line["registry"]),
+        ("Evaluated", report.get("finished_at")),
+    ]
+    return "\n".join(f"- {name}: `{_plain(str(value))}`" for name, value in entries if value)
+
+
+def _results(report: Report) -> str:
+    arms = report["arms"]
+    rows = [(label(arm), percent(arms[arm]["score"]), percent(arms[arm]["talk_score"])) for arm in ordered(arms)]
+    text = "## Results on held-out documents\n\nMeans with 95 % intervals by bootstrap over documents.\n\n"
+    text += _table(("arm", "score", "score as the talk counted"), rows)
+    pairs = [
+        (f"{label(pair['candidate'])} − {label(pair['rival'])}", points(pair["score"]), points(pair["talk_score"]))
+        for pair in report["paired"]
+    ]
+    if pairs:
+        text += "\n\n" + _table(("difference on the same questions", "score", "score as the talk counted"), pairs)
+    if report["attacks"]:
+        text += f"\n\n{summary(report['attacks'])}"
+    return text
+
+
+def _training_data(report: Report) -> str:
+    counts = report["dataset"].get("counts", {})
+    split = ", ".join(f"{count} {name}" for name, count in counts.get("split", {}).items())
+    sources = ", ".join(f"{sum(per.values())} about {name}s" for name, per in counts.get("source", {}).items())
+    return (
+        f"## Training data\n\n{counts.get('examples', 0)} questions ({split}; {sources}) written by the teacher about "
+        f"{len(report['documents'])} documents; each was checked for form, executed against the corpus and traced to "
+        f"its source. {len(report['rejected'])} documents were set aside. Splits share no company, CFR part or case."
     )
-    return f"""# Model card: {facts.run}
 
-{report["verdict"]}
 
-- Student: {facts.plan["student"]}, seed {facts.plan["seed"]}; teacher: {facts.plan["teacher"]}
-- Documents: {len(facts.documents)}; dataset: `{facts.dataset.get("prefix", "")}`
-- Model: `{facts.outcome.get("model_arn", "none")}`
-- Deployment: `{facts.outcome.get("deployment_arn", "none")}`
+def _limits(report: Report) -> str:
+    lines = [
+        "The questions were written by the teacher about the ingested documents; other phrasings and other domains "
+        "were not measured.",
+        "The score compares plans with a reference; it does not measure whether the tools' answers were any use.",
+    ]
+    last = next((arm for arm in ("rft", "sft", "base") if arm in report["reasons"]), None)
+    weak = [(name, arms[last]["score"]["mean"]) for name, arms in report["categories"].items() if last and last in arms]
+    if weak:
+        name, score = min(weak, key=lambda item: item[1])
+        lines.append(f"Weakest category: {name.replace('_', ' ')}, {100 * score:.1f} %.")
+    return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines)
 
-## Intended use
-Planning which of four securities-research tools to call, in which order and with which arguments. It gives no legal advice.
 
-## Results on held-out documents (95 % interval over documents)
-| arm | score | score as the talk counted |
-|---|---|---|
-{arms}
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(_plain, cells)) + " |" for cells in lines)
 
-## Limits
-The questions were written by the teacher about the ingested documents; other phrasings and other domains were not measured.
-"""
+
+def _plain(text: str) -> str:
+    """Text that stays in its line and cell."""
+    return " ".join(str(text).split()).replace("|", "\\|").replace("`", "'").replace("<", "&lt;")

@@ -4,16 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from toolsmith.customization.statistics import paired
+
 
 @dataclass(frozen=True)
 class RunFacts:
     """One run.
 
-    plan: runs/<run>/plan.json; dataset: the dataset's manifest with its S3 prefix as "prefix"; measures: arm -> {"score",
-    "talk_score", "exact": {"mean", "low", "high"}, "rows": [...]}, arms that need no model without rows; jobs: arm ->
-    {"job", "checkpoint", "seconds", "usd", "metrics": [{column: number}]}; gates: "sft" | "rft" -> verdict; attacks: rows
-    {"name","description","imitates","score","talk_score","honest"}; documents, rejected: ledger rows; outcome: {"candidate", "registered", "model_arn", "deployment_arn",
-    "smoke"}.
+    plan: runs/<run>/plan.json; dataset: the dataset's manifest with its S3 prefix as "prefix"; measures: arm ->
+    {"score", "talk_score", "exact": {"mean", "low", "high"}, "rows": [...]}, arms that need no model may lack rows;
+    jobs: arm -> {"job", "checkpoint", "seconds", "usd", "metrics": [{column: number}]}; gates: "sft" | "rft" ->
+    verdict; attacks: rows {"name", "description", "imitates", "score", "talk_score", "honest"}; documents, rejected:
+    ledger rows; outcome: {"candidate", "registered", "model_arn", "deployment_arn", "smoke"}.
+    references: question id -> what was expected of it, for the examples. finished_at: ISO 8601, orders runs in the
+    index. digests: name -> digest or version of whatever else made the model (recipe of each job, prompts, code).
     """
 
     run: str
@@ -26,6 +30,9 @@ class RunFacts:
     documents: list[Mapping[str, Any]]
     rejected: list[Mapping[str, Any]]
     outcome: Mapping[str, Any] = field(default_factory=dict)
+    references: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    finished_at: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 def percent(interval: Mapping[str, float]) -> str:
@@ -33,21 +40,47 @@ def percent(interval: Mapping[str, float]) -> str:
     return f"{100 * interval['mean']:.1f} % [{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]"
 
 
+def points(interval: Mapping[str, float]) -> str:
+    """ "+4.2 points [+1.0, +7.3]" of a difference with its interval as fractions."""
+    return f"{100 * interval['mean']:+.1f} points [{100 * interval['low']:+.1f}, {100 * interval['high']:+.1f}]"
+
+
 def verdict(facts: RunFacts) -> str:
-    """What the run showed, in one sentence, with its numbers; the control is named where it wins."""
-    scores = {arm: measure["score"] for arm, measure in facts.measures.items()}
-    base, sft = scores.get("base"), scores.get("sft")
+    """What the run showed, in one sentence, with its numbers; the control is named where RFT was trained."""
+    scores = {arm: percent(measure["score"]) for arm, measure in facts.measures.items()}
     if not facts.outcome.get("registered"):
-        shown = f"SFT {percent(sft)} against base {percent(base)}" if sft and base else "nothing was evaluated"
-        return f"No model was registered: {shown} is no proof of being better."
+        return _not_registered(facts, scores)
     candidate = facts.outcome["candidate"]
-    text = f"The {candidate.upper()} model was registered: {percent(scores[candidate])} on held-out documents, base {percent(base)}"
+    text = (
+        f"The {candidate.upper()} model was registered: {scores.get(candidate, 'not measured')} on held-out documents"
+    )
+    text += f", base {scores['base']}" if "base" in scores else ""
     if candidate == "rft":
-        text += f", SFT {percent(sft)}"
+        text += f", SFT {scores['sft']}" if "sft" in scores else ""
     elif "rft" in scores:
-        text += f"; RFT {percent(scores['rft'])} did not beat it"
-    control = scores.get("more_sft")
-    if control and "rft" in scores:
-        words = "more than" if control["mean"] > scores["rft"]["mean"] else "not more than"
-        text += f"; the same compute spent on more SFT gives {percent(control)}, {words} RFT"
-    return text + "."
+        text += f"; RFT {scores['rft']} did not beat it"
+    return text + _control(facts, scores) + "."
+
+
+def _not_registered(facts: RunFacts, scores: Mapping[str, str]) -> str:
+    if not {"sft", "base"} <= set(scores):
+        return "No model was registered: nothing was evaluated."
+    shown = f"SFT {scores['sft']} against base {scores['base']}"
+    if facts.gates.get("sft", {}).get("passed"):
+        return f"No model was registered, although {shown} passed its gate."
+    return f"No model was registered: {shown} is no proof of being better."
+
+
+def _control(facts: RunFacts, scores: Mapping[str, str]) -> str:
+    """How RFT compares with the same compute spent on more SFT; nothing where either is missing."""
+    if not {"more_sft", "rft"} <= set(scores):
+        return ""
+    text = f"; the same compute spent on more SFT gives {scores['more_sft']}, "
+    control, candidate = facts.measures["more_sft"], facts.measures["rft"]
+    if not (control.get("rows") and candidate.get("rows")):
+        more = control["score"]["mean"] > candidate["score"]["mean"]
+        return text + f"{'more than' if more else 'not more than'} RFT"
+    gap = paired(candidate["rows"], control["rows"])
+    if gap.low > 0:
+        return text + "less than RFT"
+    return text + ("more than RFT" if gap.high < 0 else "which cannot be told apart from RFT")

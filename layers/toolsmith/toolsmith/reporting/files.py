@@ -1,59 +1,110 @@
 """The files of a report: report.json for machines, report.html and model_card.md for people."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from toolsmith.catalog import load_catalog
+from toolsmith.customization import cost
+from toolsmith.reporting import breakdown, examples
 from toolsmith.reporting.card import model_card
 from toolsmith.reporting.facts import RunFacts, verdict
 from toolsmith.reporting.page import page
 
-_EXAMPLE_KEYS = ("id", "document", "category", "question", "answer", "score", "talk_score", "reason")
-
 
 def build(facts: RunFacts) -> dict[str, bytes]:
-    """File name -> content."""
-    report = to_json(facts)
+    """File name -> content. The page is written from report.json alone: what people read, machines can read too."""
+    data = json.dumps(to_json(facts), ensure_ascii=False, default=float)
+    report = json.loads(data)
     return {
-        "report.json": json.dumps(report, ensure_ascii=False, sort_keys=True, default=float).encode(),
-        "report.html": page(facts, report).encode(),
-        "model_card.md": model_card(facts, report).encode(),
+        "report.json": data.encode("utf-8", "backslashreplace"),
+        "report.html": page(report).encode("utf-8"),
+        "model_card.md": model_card(report).encode("utf-8", "backslashreplace"),
     }
 
 
 def to_json(facts: RunFacts) -> dict[str, Any]:
-    """The report as data: verdict, arms, gates, curves, attacks, dataset, cost, lineage."""
+    """The report as data; scores are fractions, keys are only ever added."""
+    catalog = load_catalog()
     return {
         "run": facts.run,
+        "finished_at": facts.finished_at,
         "verdict": verdict(facts),
         "outcome": dict(facts.outcome),
         "arms": {arm: _arm(measure) for arm, measure in sorted(facts.measures.items())},
+        "paired": breakdown.differences(facts.measures),
         "gates": dict(facts.gates),
-        "curves": {arm: list(job["metrics"]) for arm, job in sorted(facts.jobs.items())},
+        "categories": breakdown.by_category(facts.measures),
+        "tools": breakdown.by_tool(facts.measures, {c.name: c.tools for c in catalog.categories.values()}),
+        "reasons": breakdown.reasons(facts.measures),
+        "curves": {arm: [_finite(row) for row in job["metrics"]] for arm, job in sorted(facts.jobs.items())},
         "attacks": list(facts.attacks),
+        "examples": examples.choose(facts.measures, facts.references),
         "dataset": dict(facts.dataset),
-        "cost": {
-            "estimated_usd": facts.plan["estimated_usd"],
-            "jobs": {arm: {"seconds": job["seconds"], "usd": job["usd"]} for arm, job in sorted(facts.jobs.items())},
-        },
-        "lineage": {
-            "documents": [{"digest": row["id"], "key": row["key"]} for row in facts.documents],
-            "student": facts.plan["student"],
-            "teacher": facts.plan["teacher"],
-            "seed": facts.plan["seed"],
-            "jobs": {
-                arm: {"job": job["job"], "checkpoint": job["checkpoint"]} for arm, job in sorted(facts.jobs.items())
-            },
-        },
+        "documents": [_document(row) for row in facts.documents],
+        "rejected": [{name: row.get(name, "") for name in ("key", "reason", "detail")} for row in facts.rejected],
+        "cost": _cost(facts),
+        "lineage": _lineage(facts),
     }
 
 
 def _arm(measure: Mapping[str, Any]) -> dict[str, Any]:
     brief = {name: measure[name] for name in ("score", "talk_score", "exact")}
     rows = measure.get("rows", [])
-    categories: dict[str, list[float]] = {}
+    found: dict[str, list[float]] = {}
     for row in rows:
-        categories.setdefault(row["category"], []).append(row["score"])
-    brief["categories"] = {name: sum(values) / len(values) for name, values in sorted(categories.items())}
+        found.setdefault(row["category"], []).append(row["score"])
+    brief["categories"] = {name: sum(values) / len(values) for name, values in sorted(found.items())}
     brief["questions"] = len(rows)
+    brief["documents"] = len({row["document"] for row in rows})
     return brief
+
+
+def _finite(row: Mapping[str, float]) -> dict[str, float | None]:
+    """JSON knows no infinity: such a value is null."""
+    return {name: value if math.isfinite(value) else None for name, value in row.items()}
+
+
+def _document(row: Mapping[str, Any]) -> dict[str, Any]:
+    counts = ("chunks", "kept", "repaired", "rejected", "failed", "empty", "examples")
+    return {"digest": row["id"]} | {n: row.get(n, "") for n in ("key", "source", "group")} | {
+        name: int(row[name]) for name in counts if name in row
+    }  # fmt: skip
+
+
+def _cost(facts: RunFacts) -> dict[str, Any]:
+    tokens = {
+        name: sum(int(row.get(name, 0)) for row in facts.documents)
+        for name in ("teacher_calls", "input_tokens", "output_tokens")
+    }
+    usd = cost.tokens_usd(str(facts.plan["teacher"]), tokens["input_tokens"], tokens["output_tokens"], cost.prices())
+    return {
+        "estimated_usd": facts.plan["estimated_usd"],
+        "budget_usd": facts.plan.get("budget_usd"),
+        "estimate": list(facts.plan.get("estimate", ())),
+        "jobs": {arm: {"seconds": job["seconds"], "usd": job["usd"]} for arm, job in sorted(facts.jobs.items())},
+        "evaluations": {
+            arm: {"seconds": measure["seconds"], "usd": measure["usd"]}
+            for arm, measure in sorted(facts.measures.items())
+            if "usd" in measure
+        },
+        "teacher": {**tokens, "usd": round(usd, 2)},
+    }
+
+
+def _lineage(facts: RunFacts) -> dict[str, Any]:
+    return {
+        "documents": [{"digest": row["id"], "key": row["key"]} for row in facts.documents],
+        "dataset": facts.dataset.get("dataset", ""),
+        "registry": facts.dataset.get("registry", ""),
+        "student": facts.plan["student"],
+        "teacher": facts.plan["teacher"],
+        "seed": facts.plan["seed"],
+        "settings": dict(facts.plan.get("settings") or {}),
+        "digests": dict(facts.digests),
+        "jobs": {arm: {"job": job["job"], "checkpoint": job["checkpoint"]} for arm, job in sorted(facts.jobs.items())},
+        "evaluations": {arm: m["job"] for arm, m in sorted(facts.measures.items()) if m.get("job")},
+        "model_arn": facts.outcome.get("model_arn"),
+        "deployment_arn": facts.outcome.get("deployment_arn"),
+    }

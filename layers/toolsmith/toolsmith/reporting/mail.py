@@ -1,11 +1,15 @@
 """Mails for people: what happened, the numbers, where to look, what to run next."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 MAX_SUBJECT = 100
+MAX_FIELD = 1200
+
+Detail = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -16,28 +20,249 @@ class Mail:
     text: str
 
 
-_TEXT = {
-    "Model Registered": "{verdict}\n\nCall it at {deployment_arn}\nReport: {report}",
-    "Model Deployed": "The model of {run} answers at {deployment_arn} and passed its smoke test.",
-    "Gate Failed": "{run}, gate {gate}: {reason}.",
-    "Training Job Failed": "Job {job} of {run} failed: {reason}",
-    "Document Rejected": "{key} was set aside ({reason}): {detail}\nIt lies at {set_aside} in the intake bucket.",
-    "Cost Estimated": "{run} will cost about {estimated_usd} USD (budget {budget_usd} USD) for {documents} documents.",
-    "Run Failed": "{execution} of {machine} ended without its result.\n{error}: {cause}\n\nNext: {remedy}",
+@dataclass(frozen=True)
+class Message:
+    """What one event says: a headline, the facts below it, a link, and the commands to run next."""
+
+    headline: str
+    lines: tuple[str, ...] = ()
+    link: str = ""
+    following: tuple[str, ...] = ()
+
+
+def compose(detail_type: str, detail: Detail, region: str) -> Mail:
+    """The mail of one event; an event without a text of its own, or an unexpected detail, is shown as it is."""
+    write = _MESSAGES.get(detail_type)
+    try:
+        message = write(detail, region) if write else None
+    except (KeyError, TypeError, ValueError):
+        message = None
+    if message is None:
+        name = detail.get("run") or detail.get("execution") or detail.get("key") or ""
+        message = Message(f"{detail_type} {name}".strip(), (json.dumps(detail, indent=2, ensure_ascii=False),))
+    return Mail(_subject(f"Toolsmith {region}: {message.headline}"), _body(message))
+
+
+def _subject(text: str) -> str:
+    """One line of printable ASCII, cut with dots."""
+    ascii_only = " ".join(text.encode("ascii", "replace").decode().split())
+    printable = "".join(character if character.isprintable() else "?" for character in ascii_only)
+    return printable if len(printable) <= MAX_SUBJECT else printable[: MAX_SUBJECT - 3] + "..."
+
+
+def _body(message: Message) -> str:
+    parts = [message.headline, "\n".join(message.lines)]
+    if message.link:
+        parts.append(f"Look: {message.link}")
+    if message.following:
+        parts.append("Next:\n" + "\n".join(f"    {command}" for command in message.following))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def console(region: str) -> str:
+    """Address of the web console; the partition follows from the region's name."""
+    if region.startswith("cn-"):
+        return "https://console.amazonaws.cn"
+    if region.startswith("us-gov-"):
+        return "https://console.amazonaws-us-gov.com"
+    return f"https://{region}.console.aws.amazon.com"
+
+
+def _object_link(uri: str, region: str) -> str:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return f"{console(region)}/s3/object/{bucket}?region={region}&prefix={quote(key)}"
+
+
+def _job_link(job: str, region: str) -> str:
+    return f"{console(region)}/sagemaker/home?region={region}#/jobs/{quote(job)}"
+
+
+def _execution_link(arn: str, region: str) -> str:
+    return f"{console(region)}/states/home?region={region}#/v2/executions/details/{quote(arn)}" if arn else ""
+
+
+def _cut(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= MAX_FIELD else text[:MAX_FIELD] + " ..."
+
+
+def _percent(interval: Mapping[str, float]) -> str:
+    return f"{100 * interval['mean']:.1f} % [{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]"
+
+
+def _document_ingested(detail: Detail, region: str) -> Message:
+    if detail["already_held"]:
+        return Message(f"{detail['key']} was there before; nothing was taught again")
+    counts = ", ".join(f"{detail[name]} {name}" for name in ("kept", "repaired", "rejected", "failed", "empty"))
+    following = ("toolsmith watch",)
+    return Message(
+        f"{detail['examples']} examples from {detail['key']}",
+        (f"Chunks: {detail['chunks']} ({counts})", f"Digest: {detail['document']}"),
+        following=following,
+    )
+
+
+def _document_rejected(detail: Detail, region: str) -> Message:
+    return Message(
+        f"{detail['key']} was set aside ({detail['reason']})",
+        (
+            _cut(detail["detail"]),
+            f"It lies at {detail['set_aside']} in the intake bucket, with a reason file beside it.",
+        ),
+        following=("toolsmith drop FILE      once the file is mended",),
+    )
+
+
+def _cost_estimated(detail: Detail, region: str) -> Message:
+    return Message(
+        f"{detail['run']} will cost about {detail['estimated_usd']:,.2f} USD",
+        (
+            f"Budget: {detail['budget_usd']:,.2f} USD. Nothing was spent yet.",
+            f"It learns from {detail['examples']:,} examples of {detail['documents']:,} documents.",
+        ),
+        following=(f"toolsmith watch {detail['run']}",),
+    )
+
+
+def _dataset_ready(detail: Detail, region: str) -> Message:
+    rows = tuple(f"  {name}: {count:,} rows" for name, count in sorted(detail["rows"].items()))
+    return Message(
+        f"The dataset of {detail['run']} is ready",
+        (f"It lies below {detail['prefix']} in the work bucket (card.md describes it):", *rows),
+        following=(f"toolsmith watch {detail['run']}",),
+    )
+
+
+def _job_started(detail: Detail, region: str) -> Message:
+    again = f", attempt {detail['attempt'] + 1}" if detail["attempt"] else ""
+    return Message(
+        f"{detail['stage']} of {detail['run']} starts (arm {detail['arm']}{again})",
+        (f"Job: {detail['job']}",),
+        _job_link(detail["job"], region),
+        (f"toolsmith watch {detail['run']}",),
+    )
+
+
+def _job_completed(detail: Detail, region: str) -> Message:
+    return Message(
+        f"{detail['stage']} of {detail['run']} is done",
+        (
+            f"Job: {detail['job']}",
+            f"Time: {detail['seconds'] / 3600:.1f} h; cost by list price: {detail['usd']:,.2f} USD",
+            f"Checkpoint: {detail['checkpoint']}",
+        ),
+        _job_link(detail["job"], region),
+        (f"toolsmith watch {detail['run']}",),
+    )
+
+
+_REMEDIES = {
+    "capacity": "There was no capacity or quota. Ask for quota or wait, then go on:",
+    "diverged": "Loss or reward stopped being a number. Lower the learning rate in the recipe, then start a new run:",
+    "validation": "The service refused the request or the data. Correct it, then go on:",
+    "stopped": "The job was stopped or ran out of time. Go on:",
 }
 
 
-def compose(detail_type: str, detail: Mapping[str, Any], region: str) -> Mail:
-    """The mail of one event; an event without a text of its own is shown as it is."""
-    name = detail.get("run") or detail.get("execution") or detail.get("key") or ""
-    subject = f"Toolsmith {region}: {detail_type} {name}".encode("ascii", "replace").decode()[:MAX_SUBJECT]
-    text = _TEXT.get(detail_type)
-    body = text.format_map(_Absent(detail)) if text else json.dumps(detail, indent=2, ensure_ascii=False)
-    return Mail(subject.replace("\n", " "), body)
+def _job_failed(detail: Detail, region: str) -> Message:
+    remedy = _REMEDIES.get(detail["class"], "Read the job's log, mend the cause, then go on:")
+    again = (
+        "aws s3 cp REQUEST.json s3://INTAKE_BUCKET/runs/"
+        if detail["class"] == "diverged"
+        else f"toolsmith redrive {detail['run']}"
+    )
+    return Message(
+        f"{detail['stage']} of {detail['run']} failed ({detail['class']})",
+        (f"Job: {detail['job']}", _cut(detail["reason"]), remedy),
+        _job_link(detail["job"], region),
+        (again,),
+    )
 
 
-class _Absent(dict):
-    """Shows a missing field as such instead of failing."""
+def _evaluation_completed(detail: Detail, region: str) -> Message:
+    return Message(
+        f"{detail['arm']} of {detail['run']} scores {_percent(detail['score'])}",
+        (f"As the talk counted: {_percent(detail['talk_score'])}", f"Job: {detail['job']}"),
+        _job_link(detail["job"], region),
+        (f"toolsmith watch {detail['run']}",),
+    )
 
-    def __missing__(self, key: str) -> str:
-        return f"({key} unknown)"
+
+def _gate(word: str, effect: str) -> Callable[[Detail, str], Message]:
+    def write(detail: Detail, region: str) -> Message:
+        return Message(
+            f"{detail['run']}: gate {detail['gate']} {word}",
+            (f"{detail['reason']}.", effect.format(**{name: detail[name] for name in ("candidate", "rival")})),
+            following=(f"toolsmith watch {detail['run']}",),
+        )
+
+    return write
+
+
+def _approval_requested(detail: Detail, region: str) -> Message:
+    return Message(
+        f"{detail['run']}: {detail['candidate']} waits for your approval",
+        (_cut(detail["verdict"]), f"Without an answer by {detail['expires_at']} the run ends."),
+        _object_link(detail["report"], region),
+        (f"toolsmith report {detail['run']}", detail["approve"]),
+    )
+
+
+def _model_deployed(detail: Detail, region: str) -> Message:
+    smoke = detail["smoke"]
+    return Message(
+        f"The model of {detail['run']} answers and passed its smoke test",
+        (
+            f"Deployment: {detail['deployment_arn']}",
+            f"Asked: {_cut(smoke['question'])}",
+            f"Answered: {_cut(smoke['answer'])}",
+        ),
+        following=(f"toolsmith watch {detail['run']}",),
+    )
+
+
+def _model_registered(detail: Detail, region: str) -> Message:
+    call = f"aws bedrock-runtime converse --region {region} --model-id {detail['deployment_arn']} --messages ..."
+    return Message(
+        f"{detail['run']} registered its {detail['candidate']} model",
+        (_cut(detail["verdict"]), f"Model: {detail['model_arn']}", f"Deployment: {detail['deployment_arn']}"),
+        _object_link(detail["report"], region),
+        (f"toolsmith report {detail['run']}", call),
+    )
+
+
+def _run_failed(detail: Detail, region: str) -> Message:
+    link = _execution_link(detail.get("execution_arn", ""), region)
+    if detail["error"] == "CandidateRejected":
+        return Message(
+            f"{detail['execution']} ended without a better model",
+            (_cut(detail["cause"]), "Nothing was registered; the report says why."),
+            link,
+            (f"toolsmith report {detail['execution']}",),
+        )
+    return Message(
+        f"{detail['execution']} failed: {detail['error']}",
+        (f"Machine: {detail['machine']}", _cut(detail["cause"]), "What was done, and paid, is not done again."),
+        link,
+        (detail["remedy"],),
+    )
+
+
+_MESSAGES: dict[str, Callable[[Detail, str], Message]] = {
+    "Document Ingested": _document_ingested,
+    "Document Rejected": _document_rejected,
+    "Cost Estimated": _cost_estimated,
+    "Dataset Ready": _dataset_ready,
+    "Training Job Started": _job_started,
+    "Training Job Completed": _job_completed,
+    "Training Job Failed": _job_failed,
+    "Evaluation Completed": _evaluation_completed,
+    "Gate Passed": _gate("passed", "{candidate} is better than {rival} on the same questions."),
+    "Gate Failed": _gate(
+        "not passed", "{candidate} is not shown to be better than {rival}; it will not be registered."
+    ),
+    "Approval Requested": _approval_requested,
+    "Model Deployed": _model_deployed,
+    "Model Registered": _model_registered,
+    "Run Failed": _run_failed,
+}

@@ -87,13 +87,18 @@ def sent(request):
 
 
 def without_documented_differences(request: dict) -> dict:
-    """Names and places that each side chooses for itself, and what only the second SDK adds."""
+    """Names and places that each side chooses for itself; what only the second SDK adds; what the third one spells out
+    although it is the service's default."""
     kept = json.loads(json.dumps(request))
     kept.pop("TrainingJobName")
     kept.pop("ProfilerConfig", None)
     kept.pop("RemoteDebugConfig", None)
     kept["HyperParameters"].pop("model_type", None)
     kept["HyperParameters"].pop("sagemaker_recipe_local_path")
+    assert kept["OutputDataConfig"].pop("CompressionType", "GZIP") == "GZIP"
+    assert (
+        kept["TensorBoardOutputConfig"].pop("LocalPath", "/opt/ml/output/tensorboard") == "/opt/ml/output/tensorboard"
+    )
     for place in ("OutputDataConfig", "TensorBoardOutputConfig"):
         kept[place]["S3OutputPath"] = kept[place]["S3OutputPath"].rstrip("/")
     recipe = next(channel for channel in kept["InputDataConfig"] if channel["ChannelName"] == "recipe")

@@ -2,7 +2,7 @@
 
 from toolsmith.customization.jobs import Job, Prepared, job_name, prepare
 from toolsmith.customization.lint import Finding, lint
-from toolsmith.customization.outputs import JobOutput, classify_failure, read_output
+from toolsmith.customization.outputs import JobOutput, classify_failure, failure_class, read_output
 from toolsmith.customization.profile import Profile
 from toolsmith.customization.profile import load as load_profile
 
@@ -13,6 +13,7 @@ __all__ = [
     "Prepared",
     "Profile",
     "classify_failure",
+    "failure_class",
     "job_name",
     "lint",
     "load_profile",

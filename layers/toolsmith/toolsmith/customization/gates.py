@@ -47,3 +47,21 @@ def best_of(after_sft: GateVerdict, after_rft: GateVerdict | None) -> str | None
     if not after_sft.passed:
         return None
     return "rft" if after_rft is not None and after_rft.passed else "sft"
+
+
+def regression(
+    before: Mapping[str, Any], after: Mapping[str, Any], metric: str = "accuracy", margin: float = 0.02
+) -> GateVerdict:
+    """Did a general benchmark fall by more than `margin`? before, after: one task's results with `<metric>_stderr`.
+
+    passed: the upper end of after - before is not below -margin, so that only a fall that is shown stops a run. The two
+    models answer the same questions, but the results hold no pairs: the interval is the wider, unpaired one.
+    """
+    mean = after[metric] - before[metric]
+    spread = 1.96 * (before.get(f"{metric}_stderr", 0.0) ** 2 + after.get(f"{metric}_stderr", 0.0) ** 2) ** 0.5
+    difference = Interval(mean, mean - spread, mean + spread)
+    passed = difference.high >= -margin
+    verb = "kept" if passed else "lost"
+    points = f"{100 * mean:+.1f} points [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
+    reason = f"general skills are {verb}: {metric} {points}, margin {100 * margin:.1f}"
+    return GateVerdict("benchmark", "tuned", "base", passed, difference, margin, reason)

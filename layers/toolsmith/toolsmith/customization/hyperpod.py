@@ -31,7 +31,13 @@ class Launch:
         return "\n".join((f"# save as {self.recipe_path}", self.recipe_yaml, *(f"# {line}" for line in self.commands)))
 
 
-def prepare(profile: Profile, job: Job, cluster: str, namespace: str = "kubeflow") -> Launch:
+def prepare(
+    profile: Profile,
+    job: Job,
+    cluster: str,
+    namespace: str = "kubeflow",
+    recipe: dict[str, Any] | None = None,
+) -> Launch:
     """Render a stage for HyperPod. Raises InvalidInput where the profile has no image for it, RecipeInvalid by lint."""
     if job.stage not in profile.hyperpod:
         raise InvalidInput(f"student {profile.name} has no HyperPod image for {job.stage}: {sorted(profile.hyperpod)}")
@@ -40,7 +46,7 @@ def prepare(profile: Profile, job: Job, cluster: str, namespace: str = "kubeflow
     if "recipe" in entry:
         stages[job.stage] = {**stages[job.stage], "recipe": entry["recipe"]}
     there = replace(profile, stages=stages)
-    recipe = placed(render(there, job), job)
+    recipe = placed(recipe or render(there, job), job)
     check(there, job, recipe, platform=matrix.HYPERPOD)
     name = recipe["run"]["name"]
     override = {

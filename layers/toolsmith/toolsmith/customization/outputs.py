@@ -6,8 +6,9 @@ import io
 import json
 import math
 import posixpath
+import re
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from toolsmith.errors import ArtefactMissing, TrainingDiverged
@@ -18,36 +19,69 @@ MAX_MEMBER_BYTES = 256 * 1024 * 1024
 @dataclass(frozen=True)
 class JobOutput:
     """checkpoint: S3 URI (a step folder or a prefix), None for evaluations; metrics: rows of the step-wise CSV;
-    answers: rows of inference_output.jsonl; results: the results JSON of an evaluation."""
+    answers: rows of inference_output.jsonl; results: the results JSON of an evaluation; details: names of its parquet
+    files with one row a sample. The layer holds no parquet reader: who wants them reads them with pyarrow."""
 
     checkpoint: str | None
     metrics: list[dict[str, float]]
     answers: list[dict[str, Any]]
     results: dict[str, Any]
+    details: tuple[str, ...] = field(default=())
+
+    def step(self) -> int | None:
+        """The step of the checkpoint, None for the prefix form, which holds the last one."""
+        found = re.search(r"/step_(\d+)/?$", self.checkpoint or "")
+        return int(found[1]) if found else None
+
+    def scores(self) -> dict[str, dict[str, float]]:
+        """Task key -> metric -> number, whatever the evaluation container calls them."""
+        tasks = self.results.get("results", {})
+        return {
+            task: {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
+            for task, found in tasks.items()
+            if isinstance(found, dict)
+        }
 
 
 def read_output(archive: bytes) -> JobOutput:
-    """Read output.tar.gz. Raises ArtefactMissing where it is no archive or holds neither manifest nor answers."""
+    """Read output.tar.gz. Raises ArtefactMissing where it is no archive or holds no manifest, answers or results.
+
+    The manifest decides where the checkpoint is; both of its forms are taken, `.../job/step_N` and `.../job[/]`.
+    """
     try:
         members = _members(archive)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ArtefactMissing(f"output.tar.gz cannot be read: {error}") from error
     manifest = _json(members, "manifest.json")
     answers = _answers(members)
-    checkpoint = manifest.get("checkpoint_s3_bucket") if manifest else None
-    if not checkpoint and not answers:
+    checkpoint, results = _checkpoint(manifest), _results(members)
+    if not checkpoint and not answers and not results:
         raise ArtefactMissing(
             f"output.tar.gz holds neither manifest.json nor inference_output.jsonl but {sorted(members)[:10]}"
         )
-    results = next(
-        (
-            json.loads(data)
-            for name, data in members.items()
-            if posixpath.basename(name).startswith("results_") and name.endswith(".json")
-        ),
-        {},
-    )
-    return JobOutput(checkpoint, _metrics(members), answers, results)
+    details = tuple(sorted(name for name in members if name.endswith(".parquet")))
+    return JobOutput(checkpoint, _metrics(members), answers, results, details)
+
+
+def _checkpoint(manifest: Any) -> str | None:
+    if manifest is None:
+        return None
+    uri = manifest.get("checkpoint_s3_bucket") if isinstance(manifest, dict) else None
+    if not isinstance(uri, str) or not re.fullmatch(r"s3://[^/\s]+/\S+", uri):
+        raise ArtefactMissing(f"manifest.json names no checkpoint: checkpoint_s3_bucket is {uri!r}")
+    return uri
+
+
+def _results(members: dict[str, bytes]) -> dict[str, Any]:
+    """The newest results file: their names end in a time."""
+    names = [name for name in members if re.fullmatch(r"results_.*\.json", posixpath.basename(name))]
+    if not names:
+        return {}
+    newest = max(names, key=posixpath.basename)
+    try:
+        return json.loads(members[newest])
+    except ValueError as error:
+        raise ArtefactMissing(f"{newest} is not JSON: {error}") from error
 
 
 def _members(archive: bytes) -> dict[str, bytes]:
@@ -102,35 +136,72 @@ def check_finite(metrics: list[dict[str, float]]) -> None:
                 raise TrainingDiverged(f"{name} is {value} at step {int(row.get('step_number', -1))}")
 
 
-_CAPACITY = (
-    "capacityerror",
-    "insufficient capacity",
-    "unable to provision requested ml compute",
-    "resourcelimitexceeded",
-    "account-level service limit",
-    "resource limits",
+# in this order: a text may hold words of several classes, and the earlier ones name the cause
+_CLASSES = (
+    ("exists", r"resourceinuse|already exists|must be unique within"),
+    (
+        "quota",
+        r"resourcelimitexceeded|account-level service limit|resource limits|servicequotaexceeded|limit exceeded",
+    ),
+    ("capacity", r"capacityerror|insufficient capacity|insufficientcapacity|unable to provision requested ml compute"),
+    ("diverged", r"\bnan\b|\bdiverge|\binf(inity)?\b (loss|reward)|(loss|reward) is inf|non-finite|not finite"),
+    ("spot", r"interrupt|maxwaittimeexceeded|\bspot\b"),
+    ("stopped", r"maxruntimeexceeded|\bstopped\b|stopped by"),
+    (
+        "validation",
+        r"^clienterror|validation|incompatible model training techniques|does not match model_type"
+        r"|model configuration not found|engine core initialization failed|reserved keyword",
+    ),
 )
 
 
-def classify_failure(reason: str) -> str:
-    """The class of a failed or refused job.
+def failure_class(reason: str) -> str:
+    """The class of a failed or refused job, from its FailureReason, SecondaryStatus or the service's error.
 
-    "exists" (the name is taken), "capacity", "diverged", "stopped", "spot", "validation" or "algorithm".
+    "exists" (the name is taken: adopt the job), "quota" and "capacity" (wait, then say which quota), "diverged",
+    "spot" (interrupted, or not started in time: once more on demand), "stopped" (by a person, or by its time limit: no
+    retry), "validation" (the same input fails again), "algorithm" (everything else).
     """
     text = reason.lower()
-    if "resourceinuse" in text or "already exists" in text or "must be unique within" in text:
-        return "exists"
-    if any(word in text for word in _CAPACITY):
-        return "capacity"
-    if "nan" in text.replace(",", " ").replace(":", " ").split() or "diverge" in text:
-        return "diverged"
-    if "interrupt" in text or "spot" in text:
-        return "spot"
-    if "maxruntimeexceeded" in text or "stopped" in text:
-        return "stopped"
-    if text.startswith("clienterror") or "validation" in text:
-        return "validation"
-    return "algorithm"
+    return next((name for name, words in _CLASSES if re.search(words, text)), "algorithm")
+
+
+def classify_failure(reason: str) -> str:
+    """failure_class as the state machine tells them apart: it waits for quota as it waits for capacity."""
+    found = failure_class(reason)
+    return "capacity" if found == "quota" else found
+
+
+def check_learning(metrics: list[dict[str, float]], window: int = 5) -> None:
+    """Raises TrainingDiverged where reinforcement went wrong, judged by the first and last `window` steps.
+
+    The reward fell to a tenth; or the policy's entropy did while the reward did not rise (falling alone is how
+    a policy learns); or no group of rollouts ever differed. Short jobs and other techniques pass.
+    """
+    rewards, entropies = _curve(metrics, "reward"), _curve(metrics, "entropy")
+    if len(rewards) >= 2 * window:
+        first, last = _ends(rewards, window)
+        if first > 0 and last < 0.1 * first:
+            raise TrainingDiverged(f"the reward collapsed from {first:.3g} to {last:.3g}")
+        if len(entropies) >= 2 * window:
+            wide, narrow = _ends(entropies, window)
+            if wide > 0 and narrow < 0.1 * wide and last <= first:
+                raise TrainingDiverged(
+                    f"the entropy collapsed from {wide:.3g} to {narrow:.3g} and the reward did not rise"
+                )
+    spreads = _curve(metrics, "max_advantage")
+    if len(spreads) >= window and not any(spreads):
+        raise TrainingDiverged("every group of rollouts got equal rewards: nothing was learnt")
+
+
+def _curve(metrics: list[dict[str, float]], word: str) -> list[float]:
+    """The first column whose name holds the word: containers call the same thing by several names."""
+    names = [name for name in (metrics[0] if metrics else {}) if word in name and not name.endswith(("/min", "/max"))]
+    return [row[names[0]] for row in metrics if names[0] in row] if names else []
+
+
+def _ends(curve: list[float], window: int) -> tuple[float, float]:
+    return sum(curve[:window]) / window, sum(curve[-window:]) / window
 
 
 def inference_text(value: str) -> str:

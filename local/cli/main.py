@@ -69,10 +69,24 @@ def _following(commands) -> None:
     redrive = _command(commands, "redrive", "redrive", "Go on with a failed execution from the state that failed.")
     _somewhere(redrive)
     redrive.add_argument("run", help="name of the execution, as `toolsmith watch` and the mails give it")
+    for name, text in (
+        ("approve", "Let a run that waits for approval go on."),
+        ("reject", "End a run that waits for approval."),
+    ):
+        answer = _command(commands, name, "approve", text)
+        _somewhere(answer)
+        answer.add_argument("run", help="name of the run, as its mail gives it")
+    answer.add_argument("--because", default="a person said no", metavar="TEXT", help="reason that the mail will give")
     report = _command(commands, "report", "report", "Fetch the report of a run and print where it lies.")
     _somewhere(report)
     report.add_argument("run", nargs="?", help="the run (default: the newest that was reported)")
     report.add_argument("--out", type=Path, help="folder for the files (default: below --home)")
+    destroy = _command(
+        commands, "destroy", "destroy", "Delete a stack on AWS, after saying what stays and what it costs."
+    )
+    _somewhere(destroy)
+    destroy.add_argument("--yes", action="store_true", help="do not ask")
+    destroy.add_argument("--dry-run", action="store_true", help="only say what would stay")
 
 
 def _offline(commands) -> None:
@@ -118,3 +132,23 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        told = _told(error)
+        if told is None:
+            raise
+        print(f"toolsmith {arguments.command}: {told}", file=sys.stderr)
+        return 1
+
+
+def _told(error: Exception) -> str | None:
+    """What to say of an error from outside: files of the machine, or AWS; None for a fault of this program."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    family = {
+        kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith(("botocore.", "local.cloud."))
+    }
+    if family & {"NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError", "ProfileNotFound"}:
+        return f"{error}; configure the AWS CLI (`aws configure`), or leave out --stack for the local cloud"
+    if "NoRegionError" in family:
+        return "no region is set; set AWS_REGION=us-east-1, the region of the stack"
+    return str(error) if family & {"BotoCoreError", "ClientError", "CloudError"} else None

@@ -37,6 +37,12 @@ class Place:
             raise Failed(f"stack {self.stack} cannot be read ({error}); deploy it first") from error
         return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
+    @cached_property
+    def parameters(self) -> dict[str, str]:
+        """The parameters that the stack was deployed with."""
+        found = self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"][0]
+        return {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", [])}
+
 
 def cloud_of(arguments, follow: bool = False) -> Cloud:
     """The handle of the local cloud below --home; it may run or not. follow: it ends with this command."""

@@ -36,7 +36,8 @@ def _digest(chosen: list[str]) -> str:
     return seen.hexdigest()
 
 
-def _sam() -> str:
+def sam() -> str:
+    """The SAM CLI beside this checkout, else the one on the path. Raises Misused where there is none."""
     beside = ROOT / ".venv-sam" / "bin" / "sam"
     found = str(beside) if beside.is_file() else shutil.which("sam")
     if not found:
@@ -54,8 +55,8 @@ def deploy(cloud: Cloud, home: Path, seed: int) -> bool:
     env = {**os.environ, **cloud.env(), "BUILD_FOR": "host", "PYTHON": sys.executable}
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
     overrides = ["--parameter-overrides", *chosen]
-    _run([_sam(), "build", "--build-in-source", "--build-dir", str(build), *overrides], env, home / "sam-build.log")
-    command = [_sam(), "deploy", "--template-file", str(build / "template.yaml"), "--stack-name", STACK, "--resolve-s3",
+    _run([sam(), "build", "--build-in-source", "--build-dir", str(build), *overrides], env, home / "sam-build.log")
+    command = [sam(), "deploy", "--template-file", str(build / "template.yaml"), "--stack-name", STACK, "--resolve-s3",
                "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
                "--region", "us-east-1", *overrides]  # fmt: skip
     _run(command, env, home / "sam-deploy.log")

@@ -1,13 +1,17 @@
 """The state of documents and of a run as facts, from the ledger, the machines and the jobs' logs."""
 
+import json
 import re
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
+from local.cli import outlook
 from local.cli.place import Place
+from toolsmith.customization import cost
 
 _STEP = re.compile(r"global_step[=:]\s*(\d+)")
 _NUMBERS = {
@@ -20,11 +24,13 @@ _EVALUATED = re.compile(r"evaluated=(\d+)/(\d+)")
 
 @dataclass
 class JobState:
-    """One training or evaluation job; the numbers are those of its newest log line."""
+    """One training or evaluation job; the numbers are those of its newest log line, seconds those it has run."""
 
     job: str
     status: str
     seconds: float = 0.0
+    instance_type: str = ""
+    instance_count: int = 1
     step: int | None = None
     numbers: dict[str, float] = field(default_factory=dict)
     evaluated: str | None = None
@@ -32,7 +38,10 @@ class JobState:
 
 @dataclass
 class State:
-    """Documents through the funnel, and the run that is looked at."""
+    """Documents through the funnel, and the run that is looked at.
+
+    usd: what teacher and jobs have cost so far, by list price. eta_seconds: None where nothing tells.
+    """
 
     documents: int = 0
     settled: int = 0
@@ -46,6 +55,7 @@ class State:
     phase: str | None = None
     jobs: list[JobState] = field(default_factory=list)
     usd: float = 0.0
+    eta_seconds: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -60,6 +70,9 @@ class Watcher:
         names = ("dynamodb", "stepfunctions", "sagemaker", "logs", "s3")
         self._clients = {name: place.client(name) for name in names}
         self._plain = TypeDeserializer().deserialize
+        self._ended: dict[str, dict[str, Any]] = {}
+        self._plans: dict[str, dict[str, Any]] = {}
+        self._prices = cost.prices()
 
     def rows(self, kind: str) -> list[dict[str, Any]]:
         """Every ledger row of a kind."""
@@ -81,20 +94,44 @@ class Watcher:
         self._clients["stepfunctions"].redrive_execution(executionArn=arn)
 
     def state(self, run: str | None = None) -> State:
+        """The state now; of the newest run where none is named. `run` stays None where no such run exists."""
         found = State()
-        self._documents(found)
+        rows = self.rows("DOCUMENT")
+        ingests = self.executions("IngestMachine")
+        self._documents(found, rows, ingests)
+        teacher = self._place.parameters.get("Teacher", "")
+        found.usd = outlook.teacher_usd(teacher, rows, self._prices)
         runs = self.executions("CustomizeMachine")
         execution = next((e for e in runs if run is None or e["name"] == run), None)
         if execution:
             found.run, found.run_status = execution["name"], execution["status"]
             found.phase = self._phase(execution["executionArn"])
             found.jobs = self._jobs(execution["name"])
+            found.usd += outlook.jobs_usd(_timed(found), self._prices)
+        found.usd = round(found.usd, 2)
+        found.eta_seconds = self._eta(found, ingests)
         return found
 
-    def _documents(self, found: State) -> None:
-        rows = self.rows("DOCUMENT")
+    def _eta(self, found: State, ingests: list[dict[str, Any]]) -> float | None:
+        if found.run_status == "RUNNING" and found.run:
+            plan = self._plan(found.run)
+            timed = _timed(found)
+            return outlook.run_seconds(plan["estimate"], bool(plan.get("control")), timed) if plan else None
+        return outlook.ingest_seconds(ingests, datetime.now(UTC)) if found.running_ingests else None
+
+    def _plan(self, run: str) -> dict[str, Any]:
+        """The run's plan; empty until it was admitted."""
+        if run not in self._plans:
+            try:
+                kept = self._clients["s3"].get_object(Bucket=self._out["WorkBucket"], Key=f"runs/{run}/plan.json")
+            except ClientError:
+                return {}
+            self._plans[run] = json.loads(kept["Body"].read())
+        return self._plans[run]
+
+    def _documents(self, found: State, rows: list[dict[str, Any]], ingests: list[dict[str, Any]]) -> None:
         found.documents, found.rejected = len(rows), len(self.rows("REJECTED"))
-        found.running_ingests = len(self.executions("IngestMachine", "RUNNING"))
+        found.running_ingests = sum(1 for execution in ingests if execution["status"] == "RUNNING")
         for row in rows:
             chunks = int(row["chunks"])
             found.chunks += chunks
@@ -115,30 +152,64 @@ class Watcher:
         return next((name for name in entered if name), None)
 
     def _jobs(self, run: str) -> list[JobState]:
-        found = self._clients["sagemaker"].list_training_jobs(NameContains=f"{run}-", MaxResults=100, SortBy="CreationTime",
-                                                              SortOrder="Ascending")  # fmt: skip
+        pages = self._clients["sagemaker"].get_paginator("list_training_jobs").paginate(
+            NameContains=f"{run}-", SortBy="CreationTime", SortOrder="Ascending"
+        )
         jobs = []
-        for summary in found["TrainingJobSummaries"]:
-            job = JobState(summary["TrainingJobName"].removeprefix(f"{run}-"), summary["TrainingJobStatus"])
+        for summary in (summary for page in pages for summary in page["TrainingJobSummaries"]):
+            job = self._job(summary["TrainingJobName"], run)
             if job.status == "InProgress":
                 self._read_log(summary["TrainingJobName"], job)
             jobs.append(job)
         return jobs
 
+    def _job(self, name: str, run: str) -> JobState:
+        """A job as it is described; one that ended is described once."""
+        described = self._ended.get(name) or self._clients["sagemaker"].describe_training_job(TrainingJobName=name)
+        if described["TrainingJobStatus"] not in ("InProgress", "Stopping"):
+            self._ended[name] = described
+        started = described.get("TrainingStartTime")
+        running = (described.get("TrainingEndTime") or datetime.now(UTC)) - started if started else None
+        seconds = described.get("TrainingTimeInSeconds") or (running.total_seconds() if running else 0.0)
+        where = described["ResourceConfig"]
+        return JobState(name.removeprefix(f"{run}-"), described["TrainingJobStatus"], round(float(seconds), 1),
+                        where.get("InstanceType", ""), where.get("InstanceCount", 1))  # fmt: skip
+
     def _read_log(self, name: str, job: JobState) -> None:
         logs, group = self._clients["logs"], "/aws/sagemaker/TrainingJobs"
         try:
             streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")["logStreams"]
-            lines = [event["message"] for stream in streams[:1] for event in logs.get_log_events(
-                logGroupName=group, logStreamName=stream["logStreamName"], limit=20, startFromHead=False)["events"]]  # fmt: skip
+            events = [logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], limit=20,
+                                          startFromHead=False)["events"] for stream in streams[:1]]  # fmt: skip
         except ClientError:
             return
-        for line in lines:
+        for line in (event["message"] for page in events for event in page):
             if step := _STEP.search(line):
                 job.step = int(step[1])
             if done := _EVALUATED.search(line):
                 job.evaluated = f"{done[1]}/{done[2]}"
             job.numbers |= {what: float(hit[1]) for what, pattern in _NUMBERS.items() if (hit := pattern.search(line))}
+
+
+def _timed(state: State) -> list[outlook.Timed]:
+    """The jobs of a state by stage and arm, as their names tell: evaluate-base-tools-1 is the arm base_tools."""
+    found = []
+    for job in state.jobs:
+        what = job.job.rpartition("-")[0].replace("-", "_")
+        stage, arm = ("evaluate", what.removeprefix("evaluate_")) if what.startswith("evaluate_") else (what, what)
+        share = [int(part) for part in job.evaluated.split("/")] if job.evaluated else []
+        done = share[0] / share[1] if share and share[1] else None
+        timed = outlook.Timed(stage, arm, job.status, job.seconds, job.instance_type, job.instance_count, done)
+        found.append(timed)
+    return found
+
+
+def foresee(state: State) -> str:
+    """Cost so far and time left, for people; empty where neither is known."""
+    parts = [f"{state.usd:,.2f} USD so far"] if state.usd else []
+    if state.eta_seconds is not None:
+        parts.append(outlook.spoken(state.eta_seconds))
+    return "".join(f" · {part}" for part in parts)
 
 
 def describe(state: State) -> str:

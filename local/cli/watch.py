@@ -1,25 +1,54 @@
-"""`toolsmith watch`: what is going on, a line whenever something changed."""
+"""`toolsmith watch`: what is going on, a line whenever something changed. It may be stopped and started again."""
 
 import json
 import sys
 import time
 
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+
+from local.cli.failures import Failed, Misused
 from local.cli.place import place_of
-from local.cli.status import Watcher, describe
+from local.cli.status import State, Watcher, describe, foresee
 
 PAUSE = 2.0
+PATIENCE = {"ThrottlingException", "Throttling", "RequestLimitExceeded", "ServiceUnavailable", "InternalServerError"}
 
 
 def run(arguments) -> int:
     watcher = Watcher(place_of(arguments))
-    last = None
+    last, away = None, False
     while True:
-        state = watcher.state(arguments.run)
-        line = json.dumps(state.to_json()) if arguments.json else describe(state)
+        try:
+            watcher = watcher or Watcher(place_of(arguments))
+            state = watcher.state(arguments.run)
+        except (ConnectionError, HTTPClientError, ClientError, Failed, Misused) as error:
+            if arguments.once or not _passes(error):
+                raise
+            if not away:
+                print("the cloud does not answer; watching goes on once it does", file=sys.stderr, flush=True)
+            watcher, away = None, True
+            time.sleep(PAUSE)
+            continue
+        away = False
+        if arguments.run and state.run is None:
+            raise Misused(f"no run is named {arguments.run}; without a name the newest run is shown")
+        line = describe(state)
         if line != last:
-            print(line, flush=True, file=sys.stdout)
+            print(json.dumps(state.to_json()) if arguments.json else line + foresee(state), flush=True)
             last = line
-        at_rest = state.running_ingests == 0 and state.run_status not in (None, "RUNNING")
-        if arguments.once or at_rest:
+        if arguments.once or _at_rest(state, arguments.run):
             return 0 if state.run_status in (None, "SUCCEEDED", "RUNNING") else 1
         time.sleep(PAUSE)
+
+
+def _passes(error: Exception) -> bool:
+    """Is this an error that waiting helps against?"""
+    if isinstance(error, ClientError):
+        return error.response["Error"]["Code"] in PATIENCE
+    return True
+
+
+def _at_rest(state: State, run: str | None) -> bool:
+    """The run ended, and, where none was named, no document is on its way."""
+    ended = state.run_status not in (None, "RUNNING")
+    return ended and (run is not None or state.running_ingests == 0)

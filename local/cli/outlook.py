@@ -1,0 +1,86 @@
+"""How long a run will still take and what it has cost, from the cloud's own times, so that watching may stop and start.
+
+Nothing is remembered here: the ends of jobs and executions, the plan of the run and the ledger tell everything.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from toolsmith.customization import cost
+
+# The jobs of the customize machine, phase by phase: (stage, arm); those of a phase run beside each other.
+PHASES = (
+    (("sft", "sft"), ("evaluate", "base"), ("evaluate", "base_tools")),
+    (("evaluate", "sft"),),
+    (("rft", "rft"), ("more_sft", "more_sft")),
+    (("evaluate", "rft"), ("evaluate", "more_sft")),
+)
+OVERDUE = 0.05
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A job with its running time so far; `done` is its share of an evaluation that is finished, where it is known."""
+
+    stage: str
+    arm: str
+    status: str
+    seconds: float
+    instance_type: str
+    instance_count: int
+    done: float | None = None
+
+
+def jobs_usd(jobs: Iterable[Timed], table: Mapping[str, Any]) -> float:
+    """USD of the jobs so far, by list price."""
+    return sum(cost.job_usd(job.instance_type, job.instance_count, job.seconds, table) for job in jobs)
+
+
+def teacher_usd(teacher: str, rows: Iterable[Mapping[str, Any]], table: Mapping[str, Any]) -> float:
+    """USD of the tokens that the settled documents' rows tell of."""
+    used = [(int(row.get("input_tokens", 0)), int(row.get("output_tokens", 0))) for row in rows]
+    return cost.tokens_usd(teacher, sum(i for i, _ in used), sum(o for _, o in used), table)
+
+
+def run_seconds(estimate: Iterable[Mapping[str, Any]], control: bool, jobs: Iterable[Timed]) -> float:
+    """Seconds that the jobs of a run will still take: what was measured in this run, else what its plan expects."""
+    newest = {(job.stage, job.arm): job for job in jobs}
+    expected = {line["stage"]: line["hours"] * 3600 for line in estimate if "hours" in line}
+    for stage in {job.stage for job in newest.values()}:
+        measured = [job.seconds for job in newest.values() if job.stage == stage and job.status == "Completed"]
+        if measured:
+            expected[stage] = sum(measured) / len(measured)
+    phases = [[key for key in phase if control or key[1] != "more_sft"] for phase in PHASES]
+    return sum(max(_left(newest.get(key), expected.get(key[0], 0.0)) for key in phase) for phase in phases)
+
+
+def _left(job: Timed | None, expected: float) -> float:
+    if job is None:
+        return expected
+    if job.status != "InProgress":
+        return 0.0
+    if job.done:
+        return job.seconds * (1 - job.done) / job.done
+    return max(expected - job.seconds, OVERDUE * expected)
+
+
+def ingest_seconds(executions: Iterable[Mapping[str, Any]], now: datetime) -> float | None:
+    """Seconds until the running ingests end at the pace of those that ended since they started; None without a pace."""
+    listed = list(executions)
+    running = [e for e in listed if e["status"] == "RUNNING"]
+    if not running:
+        return 0.0
+    since = min(e["startDate"] for e in running)
+    ended = sum(1 for e in listed if e.get("stopDate") and e["stopDate"] > since)
+    return len(running) * (now - since).total_seconds() / ended if ended else None
+
+
+def spoken(seconds: float) -> str:
+    """ "about 2 h 10 min left" """
+    minutes = int(seconds / 60 + 0.5)
+    if minutes < 1:
+        return "less than a minute left"
+    hours, rest = divmod(minutes, 60)
+    return f"about {f'{hours} h ' if hours else ''}{rest} min left"

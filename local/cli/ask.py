@@ -6,9 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from local.cli.failures import Failed, Misused
+from local.cli.failures import Misused
 from local.cli.place import Place, place_of
 from toolsmith import assistant, teaching
 from toolsmith.assistant import Reply
@@ -33,16 +31,11 @@ class Assistant:
         return DeployedModel(place.client("ssm"), place.client("bedrock-runtime"), place.outputs["ModelParameter"])
 
     def ask(self, question: str) -> Reply:
-        """Raises Failed, InvalidInput, NothingDeployed."""
-        try:
-            model = self.model()
-            work = Store(self._place.client("s3"), self._place.outputs["WorkBucket"])
-            with closing(assistant.open_corpus(work, self._folder, self._canon)) as corpus:
-                return assistant.ask(question, model, corpus, self._catalog)
-        except ClientError as error:
-            raise Failed(f"{error.operation_name}: {error.response['Error'].get('Message', error)}") from error
-        except BotoCoreError as error:
-            raise Failed(str(error)) from error
+        """Raises InvalidInput, NothingDeployed."""
+        model = self.model()
+        work = Store(self._place.client("s3"), self._place.outputs["WorkBucket"])
+        with closing(assistant.open_corpus(work, self._folder, self._canon)) as corpus:
+            return assistant.ask(question, model, corpus, self._catalog)
 
 
 def run(arguments) -> int:

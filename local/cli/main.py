@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from local.cli.failures import Failed, Misused
-from toolsmith.errors import DocumentRejected, ToolsmithError
+from local.cli.failures import Failed, Misused, told
+from toolsmith.errors import DocumentRejected, NothingDeployed, ToolsmithError
 
 HOME = Path(".toolsmith")
 
@@ -123,7 +123,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"toolsmith {arguments.command}: {error}", file=sys.stderr)
         return 2
     except (Failed, ToolsmithError) as error:
-        kind = "" if isinstance(error, Failed | DocumentRejected) else f"{type(error).__name__}: "
+        kind = "" if isinstance(error, Failed | DocumentRejected | NothingDeployed) else f"{type(error).__name__}: "
         print(f"toolsmith {arguments.command}: {kind}{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -133,22 +133,8 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        told = _told(error)
-        if told is None:
+        said = told(error)
+        if said is None:
             raise
-        print(f"toolsmith {arguments.command}: {told}", file=sys.stderr)
+        print(f"toolsmith {arguments.command}: {said}", file=sys.stderr)
         return 1
-
-
-def _told(error: Exception) -> str | None:
-    """What to say of an error from outside: files of the machine, or AWS; None for a fault of this program."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    family = {
-        kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith(("botocore.", "local.cloud."))
-    }
-    if family & {"NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError", "ProfileNotFound"}:
-        return f"{error}; configure the AWS CLI (`aws configure`), or leave out --stack for the local cloud"
-    if "NoRegionError" in family:
-        return "no region is set; set AWS_REGION=us-east-1, the region of the stack"
-    return str(error) if family & {"BotoCoreError", "ClientError", "CloudError"} else None

@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from local.cli.failures import Failed, Misused
 from local.cloud import Cloud
@@ -31,17 +31,21 @@ class Place:
     @cached_property
     def outputs(self) -> dict[str, str]:
         """The stack's outputs. Raises Failed where there is no such stack."""
-        try:
-            found = self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"][0]
-        except (ClientError, BotoCoreError) as error:
-            raise Failed(f"stack {self.stack} cannot be read ({error}); deploy it first") from error
-        return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+        return {output["OutputKey"]: output["OutputValue"] for output in self._described.get("Outputs", [])}
 
     @cached_property
     def parameters(self) -> dict[str, str]:
         """The parameters that the stack was deployed with."""
-        found = self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"][0]
-        return {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", [])}
+        return {each["ParameterKey"]: each.get("ParameterValue", "") for each in self._described.get("Parameters", [])}
+
+    @cached_property
+    def _described(self) -> dict[str, Any]:
+        try:
+            return self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"][0]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationError":
+                raise
+            raise Failed(f"there is no stack {self.stack} here; deploy it, or name another with --stack") from error
 
 
 def cloud_of(arguments, follow: bool = False) -> Cloud:

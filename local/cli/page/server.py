@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from local.cli.failures import Failed
+from local.cli.failures import Failed, told
 from toolsmith.errors import InvalidInput, ToolsmithError
 
 HTML = Path(__file__).with_name("index.html")
@@ -58,6 +58,8 @@ class Page:
                 return 400, {"error": str(error)}
             except (Failed, ToolsmithError) as error:
                 return 409, {"error": str(error)}
+            except Exception as error:
+                return 502, {"error": told(error) or f"a fault of the assistant: {type(error).__name__}"}
 
         return answered
 

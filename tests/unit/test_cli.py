@@ -1,0 +1,192 @@
+"""The command line as people use it: exit codes, clear words for every mistake, and never a traceback."""
+
+import http.server
+import json
+import threading
+
+import pytest
+
+from local.cli import main
+from local.cli.main import _parser
+
+
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch, tmp_path):
+    """A machine without credentials, region or local cloud; the working directory is empty."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.chdir(tmp_path)
+
+
+def said(capsys):
+    told = capsys.readouterr()
+    assert "Traceback" not in told.err
+    return told
+
+
+LOCAL = ["watch", "report", "drop", "ask", "approve", "reject", "redrive"]
+
+
+def line(command):
+    needs = {"drop": ["here.txt"], "ask": ["What?"], "approve": ["r"], "reject": ["r"], "redrive": ["r"]}
+    return [command, *needs.get(command, [])]
+
+
+@pytest.mark.parametrize("command", LOCAL)
+def test_without_a_local_cloud_the_command_says_how_to_start_one(command, capsys, tmp_path):
+    (tmp_path / "here.txt").write_text("x")
+    assert main(line(command)) == 2
+    assert "toolsmith up" in said(capsys).err
+
+
+@pytest.mark.parametrize("command", LOCAL)
+def test_a_stack_without_a_region_says_which_to_set(command, capsys, tmp_path):
+    (tmp_path / "here.txt").write_text("x")
+    assert main([*line(command), "--stack", "prod"]) == 1
+    assert "AWS_REGION=us-east-1" in said(capsys).err
+
+
+@pytest.mark.parametrize("command", LOCAL)
+def test_a_stack_without_credentials_says_how_to_configure_them(command, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    (tmp_path / "here.txt").write_text("x")
+    assert main([*line(command), "--stack", "prod"]) == 1
+    assert "aws configure" in said(capsys).err
+
+
+def serving(status, code, message):
+    """An AWS endpoint that answers every request with one error."""
+    kind = "<ErrorResponse><Error><Code>{}</Code><Message>{}</Message></Error></ErrorResponse>"
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(kind.format(code, message).encode())
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "says"),
+    [
+        (400, "ValidationError", "Stack with id prod does not exist", "no stack prod"),
+        (403, "AccessDenied", "not authorized to perform: cloudformation:DescribeStacks", "not authorized"),
+        (403, "ExpiredToken", "The security token included in the request is expired", "expired"),
+    ],
+)
+def test_what_aws_refuses_is_said_in_its_words(status, code, message, says, capsys, monkeypatch):
+    server = serving(status, code, message)
+    for name, value in (("AWS_REGION", "us-east-1"), ("AWS_DEFAULT_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "x"),
+                        ("AWS_SECRET_ACCESS_KEY", "x"),
+                        ("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")):  # fmt: skip
+        monkeypatch.setenv(name, value)
+    try:
+        assert main(["watch", "--once", "--stack", "prod"]) == 1
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert says in said(capsys).err
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "says"),
+    [
+        (["parse", "missing.txt"], 2, "missing.txt is no file"),
+        (["parse", "."], 2, "is no file"),
+        (["chunk", "missing.txt"], 2, "missing.txt is no file"),
+        (["request", "sft", "--student", "nobody"], 1, "nobody"),
+        (["request", "sft", "--run", "no spaces allowed"], 1, "name"),
+        (["destroy"], 2, "--stack"),
+        (["demo", "--drop", "missing"], 2, "missing does not exist"),
+        (["drop", "missing.txt"], 2, "toolsmith up"),
+    ],
+)
+def test_mistakes_are_told_with_the_remedy(argv, code, says, capsys):
+    assert main(argv) == code
+    assert says in said(capsys).err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [], ["wach"], ["watch", "--port", "many"], ["ask"], ["approve"], ["reject"], ["parse"], ["request", "training"],
+        ["drop"], ["redrive"], ["watch", "--nonsense"], ["chunk", "x", "--size", "big"],
+    ],
+)  # fmt: skip
+def test_a_command_line_that_cannot_be_read_exits_with_two(argv, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    assert ended.value.code == 2
+    assert "usage: toolsmith" in said(capsys).err
+
+
+@pytest.mark.parametrize("command", ["grade", "judge"])
+def test_what_is_no_json_on_stdin_is_told(command, capsys, monkeypatch):
+    import io
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("{"))
+    assert main([command]) == 2
+    assert "wanted" in (told := said(capsys)).err or "give one sample" in told.err
+
+
+def test_a_home_that_is_a_file_is_told(capsys, tmp_path):
+    (tmp_path / "home").write_text("x")
+    assert main(["up", "--home", "home"]) == 1
+    assert "home" in said(capsys).err
+
+
+def test_a_file_that_cannot_be_used_is_no_failure_of_the_command(capsys, tmp_path):
+    (tmp_path / "empty.txt").write_bytes(b"")
+    assert main(["parse", "empty.txt"]) == 0
+    told = said(capsys)
+    assert json.loads(told.out)["set_aside"][0]["reason"] == "empty" and "set aside" in told.err
+
+
+def test_a_fault_of_the_program_itself_is_not_hidden(monkeypatch):
+    from local.cli import grade
+
+    def broken(arguments):
+        raise AssertionError("a fault")
+
+    monkeypatch.setattr(grade, "run", broken)
+    with pytest.raises(AssertionError):
+        main(["grade"])
+
+
+def test_an_interrupt_says_that_nothing_is_lost(monkeypatch, capsys):
+    from local.cli import grade
+
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(grade, "run", interrupted)
+    assert main(["grade"]) == 130
+    assert "goes on where this one stopped" in said(capsys).err
+
+
+def commands():
+    (actions,) = [action for action in _parser()._actions if action.dest == "command"]
+    return actions.choices
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_command_explains_itself_and_its_options(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0 and f"usage: toolsmith {name}" in said(capsys).out
+    parser = commands()[name]
+    assert parser.description and parser.description.endswith(".")

@@ -1,0 +1,185 @@
+"""Watching: the time left and the money so far from the cloud's own times, and a cloud that goes and comes back."""
+
+import argparse
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from local.cli import outlook, watch
+from local.cli.failures import Failed, Misused
+from local.cli.outlook import Timed
+from local.cli.status import JobState, State, _timed, foresee
+from toolsmith.customization.jobs import job_name
+
+ESTIMATE = [{"stage": stage, "hours": hours} for stage, hours in
+            (("sft", 0.5), ("evaluate", 0.25), ("rft", 2.0), ("more_sft", 3.0))]  # fmt: skip
+HOUR = 3600
+
+
+def job(stage, arm, status="Completed", seconds=0.0, done=None, kind="ml.p5.48xlarge", count=1):
+    return Timed(stage, arm, status, seconds, kind, count, done)
+
+
+FINE_TUNED = [job("sft", "sft", seconds=100), *(job("evaluate", arm, seconds=60) for arm in ("base", "base_tools"))]
+
+
+def test_before_the_first_job_a_run_takes_its_longest_jobs_one_after_another():
+    assert outlook.run_seconds(ESTIMATE, False, []) == (0.5 + 0.25 + 2.0 + 0.25) * HOUR
+    assert outlook.run_seconds(ESTIMATE, True, []) == (0.5 + 0.25 + 3.0 + 0.25) * HOUR
+
+
+def test_a_line_of_the_estimate_that_is_no_job_counts_nothing():
+    assert outlook.run_seconds([*ESTIMATE, {"stage": "teaching", "usd": 1}], False, []) == 3 * HOUR
+
+
+def test_a_running_job_has_what_is_left_of_it_to_go():
+    jobs = [job("sft", "sft", "InProgress", 600)]
+    assert outlook.run_seconds(ESTIMATE, False, jobs) == 1200 + 2.5 * HOUR
+
+
+def test_an_overdue_job_is_never_said_to_be_done():
+    left = outlook.run_seconds(ESTIMATE, False, [job("sft", "sft", "InProgress", 9 * HOUR)])
+    assert left > 2.5 * HOUR
+
+
+def test_what_was_measured_in_this_run_replaces_what_was_expected():
+    assert outlook.run_seconds(ESTIMATE, False, FINE_TUNED) == 60 + 2 * HOUR + 60
+
+
+def test_an_evaluation_that_counts_its_answers_tells_its_own_pace():
+    jobs = [*FINE_TUNED, job("evaluate", "sft", "InProgress", 30, done=0.25)]
+    assert outlook.run_seconds(ESTIMATE, False, jobs) == 90 + 2 * HOUR + 60
+
+
+def test_at_the_end_nothing_is_left():
+    arms = ("base", "base_tools", "sft", "rft")
+    jobs = [job("sft", "sft"), job("rft", "rft"), *(job("evaluate", arm) for arm in arms)]
+    assert outlook.run_seconds(ESTIMATE, False, jobs) == 0
+
+
+def test_money_is_instances_times_hours_and_tokens():
+    table = {"instance_hour": {"ml.p5.48xlarge": 60.0}, "million_tokens": {"nova-pro": {"input": 1.0, "output": 4.0}}}
+    assert outlook.jobs_usd([job("sft", "sft", seconds=1800, count=4)], table) == 120.0
+    assert outlook.jobs_usd([job("sft", "sft", seconds=1800, kind="ml.m5.large")], table) == 0.0
+    rows = [{"input_tokens": 500_000, "output_tokens": 100_000}, {"status": "parsed"}, {"input_tokens": 500_000}]
+    assert outlook.teacher_usd("us.amazon.nova-pro-v1:0", rows, table) == pytest.approx(1.4)
+
+
+def test_ingest_goes_on_at_its_pace():
+    now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    start = now - timedelta(seconds=100)
+    running = [{"status": "RUNNING", "startDate": start}] * 5
+    ended = [{"status": "SUCCEEDED", "startDate": start, "stopDate": now}] * 10
+    old = [{"status": "SUCCEEDED", "startDate": start, "stopDate": start - timedelta(hours=1)}] * 90
+    assert outlook.ingest_seconds(running + ended + old, now) == 50
+    assert outlook.ingest_seconds(running + old, now) is None
+    assert outlook.ingest_seconds(ended, now) == 0
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(10, "less than a minute"), (90, "2 min"), (7500, "2 h 5 min")])
+def test_time_is_said_as_people_say_it(seconds, words):
+    assert words in outlook.spoken(seconds)
+
+
+@pytest.mark.parametrize(
+    ("stage", "arm"),
+    [("sft", "sft"), ("rft", "rft"), ("more_sft", "more_sft"), ("evaluate", "base"), ("evaluate", "base_tools"),
+     ("evaluate", "more_sft")],
+)  # fmt: skip
+def test_a_job_is_known_by_the_name_that_it_was_given(stage, arm):
+    name = job_name("run-1", stage, arm, 2).removeprefix("run-1-")
+    (timed,) = _timed(State(jobs=[JobState(name, "InProgress", evaluated="30/120")]))
+    assert (timed.stage, timed.arm, timed.done) == (stage, arm, 0.25)
+
+
+def test_nothing_known_is_nothing_said():
+    assert foresee(State()) == ""
+    assert foresee(State(usd=12.5, eta_seconds=120)) == " · 12.50 USD so far · about 2 min left"
+
+
+class Scripted:
+    """Watchers that give these states, or raise these errors, one after another."""
+
+    def __init__(self, *moments):
+        self.moments = list(moments)
+        self.made = 0
+
+    def __call__(self, place):
+        self.made += 1
+        return self
+
+    def state(self, run):
+        moment = self.moments.pop(0)
+        if isinstance(moment, Exception):
+            raise moment
+        return moment
+
+
+@pytest.fixture
+def watching(monkeypatch):
+    def start(*moments, run=None, once=False, as_json=False):
+        scripted = Scripted(*moments)
+        monkeypatch.setattr(watch, "Watcher", scripted)
+        monkeypatch.setattr(watch, "place_of", lambda arguments: None)
+        monkeypatch.setattr(watch, "PAUSE", 0)
+        code = watch.run(argparse.Namespace(run=run, once=once, json=as_json))
+        return code, scripted
+
+    return start
+
+
+AWAY = EndpointConnectionError(endpoint_url="http://127.0.0.1:4566")
+
+
+def running(**more):
+    return State(run="run-1", run_status="RUNNING", phase="RunJob", **more)
+
+
+def refused(code):
+    return ClientError({"Error": {"Code": code, "Message": code}}, "Query")
+
+
+def test_a_line_appears_when_something_changed_and_not_when_only_time_passed(watching, capsys):
+    moments = running(eta_seconds=120), running(eta_seconds=60), State(run="run-1", run_status="SUCCEEDED")
+    assert watching(*moments)[0] == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and "about 2 min left" in lines[0] and "SUCCEEDED" in lines[1]
+
+
+@pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
+def test_a_run_that_fails_ends_watching_with_one(watching, status):
+    assert watching(running(), State(run="run-1", run_status=status))[0] == 1
+
+
+def test_a_cloud_that_goes_away_and_comes_back_is_watched_on(watching, capsys):
+    gone = AWAY, Misused("no local cloud runs"), Failed("no stack"), refused("ThrottlingException")
+    code, scripted = watching(running(), *gone, State(run="run-1", run_status="SUCCEEDED"))
+    assert code == 0 and scripted.made > 1
+    assert capsys.readouterr().err.count("does not answer") == 1
+
+
+def test_what_waiting_does_not_mend_ends_watching(watching):
+    with pytest.raises(ClientError):
+        watching(running(), refused("AccessDeniedException"))
+
+
+def test_once_does_not_wait_for_a_cloud(watching):
+    with pytest.raises(EndpointConnectionError):
+        watching(AWAY, once=True)
+
+
+def test_a_run_that_does_not_exist_is_told(watching):
+    with pytest.raises(Misused, match="no run is named run-9"):
+        watching(State(), run="run-9")
+
+
+def test_a_named_run_ends_watching_though_documents_go_on(watching):
+    assert watching(State(run="run-1", run_status="SUCCEEDED", running_ingests=3), run="run-1")[0] == 0
+
+
+def test_json_has_everything(watching, capsys):
+    watching(State(run="run-1", run_status="SUCCEEDED", usd=1.0, eta_seconds=2.0), as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["usd"] == 1.0 and told["eta_seconds"] == 2.0 and told["run_status"] == "SUCCEEDED"

@@ -10,6 +10,7 @@ from botocore.validate import ParamValidator
 
 from toolsmith.customization import Job, job_name, load_profile, prepare
 from toolsmith.customization.gates import best_of, judge, regression
+from toolsmith.customization.jobs import SPEC_TAG
 from toolsmith.customization.statistics import bootstrap, paired
 from toolsmith.errors import InvalidInput, RecipeInvalid
 
@@ -85,6 +86,16 @@ def test_job_names_differ_by_attempt_and_obey_the_service():
     assert job_name("run-a", "sft", "sft", 1) != job_name("run-a", "sft", "sft", 2)
     with pytest.raises(InvalidInput, match="shorten"):
         job_name("r" * 60, "evaluate", "base_tools", 1)
+
+
+def test_a_job_carries_the_digest_of_what_it_was_asked_to_do():
+    """Row 20 of the fault list: a job of the same name is adopted only if it was made from the same facts."""
+    profile, tagged = load_profile("nova-2-lite"), job("sft", tags={"toolsmith:run": "run-1"})
+    first, again = prepare(profile, tagged), prepare(profile, tagged)
+    tags = {tag["Key"]: tag["Value"] for tag in first.request["Tags"]}
+    assert tags == {"toolsmith:run": "run-1", SPEC_TAG: again.digest}
+    others = [job("sft", train_uri="s3://work/other.jsonl"), job("sft", kms_key="alias/x"), job("sft", attempt=2)]
+    assert first.digest not in {prepare(profile, other).digest for other in others}
 
 
 def test_a_region_without_images_is_named():

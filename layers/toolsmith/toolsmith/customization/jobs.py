@@ -6,8 +6,9 @@ the base model as hyperparameter `base_model` or `base_model_location`, the rewa
 
 import copy
 import hashlib
+import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -18,6 +19,7 @@ from toolsmith.customization.lint import lint
 from toolsmith.customization.profile import Profile
 from toolsmith.errors import InvalidInput, RecipeInvalid
 
+SPEC_TAG = "toolsmith:spec"
 RECIPE_IN_CONTAINER = "/opt/ml/input/data/recipe/recipe.yaml"
 _JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 
@@ -54,7 +56,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A request ready to send and the recipe to upload first to `recipe_uri`."""
+    """A request ready to send and the recipe to upload first to `recipe_uri`.
+
+    digest: of both, without tags; a job of the same name whose tag SPEC_TAG holds it is the same job and is adopted.
+    """
 
     request: dict[str, Any]
     recipe_yaml: str
@@ -197,10 +202,12 @@ def prepare(profile: Profile, job: Job, recipe: dict[str, Any] | None = None) ->
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": profile.max_runtime_seconds},
         "TensorBoardOutputConfig": {"S3OutputPath": job.output_uri},
-        **tags(job),
     }
     recipe_yaml = dump(recipe)
-    return Prepared(request, recipe_yaml, job.recipe_uri, hashlib.sha256(recipe_yaml.encode()).hexdigest())
+    digest = hashlib.sha256(json.dumps([request, recipe_yaml], sort_keys=True).encode()).hexdigest()
+    if job.tags:
+        request |= tags(replace(job, tags={**job.tags, SPEC_TAG: digest}))
+    return Prepared(request, recipe_yaml, job.recipe_uri, digest)
 
 
 def dump(recipe: dict[str, Any]) -> str:

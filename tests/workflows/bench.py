@@ -20,6 +20,7 @@ from jsonschema import Draft202012Validator
 from local.states import ApiError, Clock, Engine, StateError
 from tests.local.states_bench import Cloud, fault
 from tests.workflows import functions, memory_aws, stack, wire
+from tests.workflows.batches import Batches
 from tests.workflows.functions import Functions
 from tests.workflows.memory_aws import Objects, Table
 from tests.workflows.models import Models, Speech
@@ -54,6 +55,7 @@ class Bench:
         self.objects, self.table = Objects(INTAKE, WORK), Table()
         self.functions, self.training, self.models = Functions(self.stack), Training(self.objects), Models()
         self.speech = Speech(self.stack.parameters["Teacher"])
+        self.batches = Batches(self.objects, self.speech.converse)
         self.events: list[dict[str, Any]] = []
         self.mails: list[dict[str, str]] = []
         self.parameters_put: dict[str, str] = {}
@@ -256,6 +258,8 @@ class Bench:
             "bedrock.get_custom_model_deployment": models.get_deployment,
             "bedrock.update_custom_model_deployment": models.update_deployment,
             "bedrock.delete_custom_model_deployment": models.delete_deployment,
+            "bedrock.create_model_invocation_job": self.batches.create,
+            "bedrock.get_model_invocation_job": self.batches.describe,
         }  # fmt: skip
 
     def _api(self, action: str) -> Callable[..., Any]:

@@ -100,7 +100,7 @@ class Models:
 @dataclass
 class Speech:
     """Converse. `says(model, system, text)` is what a deployed student answers; `asked` counts calls by model, and
-    `prompts` the teacher's by prompt."""
+    `prompts` the teacher's by prompt (not its greeting)."""
 
     teacher: str
     asked: Counter[str] = field(default_factory=Counter)

@@ -2,6 +2,7 @@
 # make demo    drop the sample documents into a local cloud and follow them until a model is registered
 # make test    the tests
 # make lint    style and template checks
+# make destroy STACK=NAME   delete a stack on AWS, after saying what stays and what it costs
 # make clean   remove what the commands above made; `make clean-demo` only forgets the demo's cloud
 
 PYTHON ?= python3.11
@@ -12,7 +13,7 @@ RUNTIME_STAMP := .runtime/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: setup demo test lint clean clean-demo
+.PHONY: setup demo test lint destroy clean clean-demo
 
 setup: $(STAMP) $(SAM_STAMP) $(RUNTIME_STAMP)
 
@@ -45,6 +46,9 @@ test: setup
 lint: setup
 	$(VENV)/bin/ruff check .
 	AWS_DEFAULT_REGION=us-east-1 .venv-sam/bin/sam validate --lint
+
+destroy: setup
+	$(VENV)/bin/toolsmith destroy $(if $(STACK),--stack $(STACK))
 
 clean-demo:
 	rm -rf .toolsmith build/demo

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.cli import stack
+from local.cli import stack, teachers
 from local.cli.drop import SKIP, upload
 from local.cli.failures import Failed
 from local.cli.place import Place, cloud_of, files_of, local_place
@@ -41,10 +41,12 @@ def run(arguments) -> int:
     home = arguments.home.absolute()
     paths = arguments.drop or [SAMPLES]
     count = len([name for file, name in files_of(paths) if file.name not in SKIP])
-    cloud = cloud_of(arguments, follow=not arguments.keep)
+    teacher = teachers.chosen(arguments)
+    cloud = cloud_of(arguments, follow=not arguments.keep, **teacher.settings)
     if arguments.fresh:
         cloud.stop()
         shutil.rmtree(home, ignore_errors=True)
+    teacher.apply(cloud)
     home.mkdir(parents=True, exist_ok=True)
     clock = Stopwatch()
     cloud.start()
@@ -53,7 +55,7 @@ def run(arguments) -> int:
         clock.lap("cloud")
         _say(
             "template.yaml deployed"
-            if stack.deploy(cloud, home, arguments.seed)
+            if stack.deploy(cloud, home, arguments.seed, teacher.parameters)
             else "template.yaml is deployed already"
         )
         clock.lap("deploy")

@@ -39,6 +39,13 @@ def _somewhere(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object per line on stdout")
 
 
+def _taught(parser: argparse.ArgumentParser) -> None:
+    told = "a chat endpoint (OpenAI format) that writes the questions; its key, if any, in $TOOLSMITH_TEACHER_KEY"
+    parser.add_argument("--teacher-url", metavar="URL", help=told)
+    parser.add_argument("--teacher-model", metavar="NAME", help="the model to ask for at that endpoint")
+    parser.add_argument("--teacher", metavar="bedrock:MODEL", help="a model of the real Bedrock, with your AWS profile")
+
+
 def _running(commands) -> None:
     demo = _command(
         commands, "demo", "demo", "Drop documents into a local cloud and follow them until a model is registered."
@@ -49,9 +56,11 @@ def _running(commands) -> None:
     demo.add_argument("--seed", type=int, default=0, help="seed of split, training and sampling (default 0)")
     demo.add_argument("--fresh", action="store_true", help="start from an empty cloud")
     demo.add_argument("--keep", action="store_true", help="leave the cloud running at the end")
+    _taught(demo)
     up = _command(commands, "up", "up", "Start the local cloud and deploy template.yaml to it; runs until interrupted.")
     _at_home(up)
     up.add_argument("--seed", type=int, default=0, help="seed of split, training and sampling (default 0)")
+    _taught(up)
     up.add_argument("--page", type=int, metavar="PORT", help="port of the assistant's page (default: --port and one)")
     drop = _command(commands, "drop", "drop", "Drop files or folders into incoming/.")
     _somewhere(drop)

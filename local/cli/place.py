@@ -48,12 +48,12 @@ class Place:
             raise Failed(f"there is no stack {self.stack} here; deploy it, or name another with --stack") from error
 
 
-def cloud_of(arguments, follow: bool = False) -> Cloud:
+def cloud_of(arguments, follow: bool = False, **settings: str) -> Cloud:
     """The handle of the local cloud below --home; it may run or not. follow: it ends with this command."""
     home = arguments.home.absolute()
     running = home / "cloud" / "cloud.json"
     port = json.loads(running.read_text()).get("port", arguments.port) if running.is_file() else arguments.port
-    return Cloud(data=home / "cloud", port=port, follow=follow)
+    return Cloud(data=home / "cloud", port=port, follow=follow, **settings)
 
 
 def local_place(cloud: Cloud) -> Place:

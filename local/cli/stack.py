@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 from local.cli.failures import Failed, Misused
@@ -18,12 +19,13 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers", "recipes", "statemachines")
 
 
-def parameters(seed: int) -> list[str]:
-    """The laptop's parameters: samconfig.toml's environment `local` and the host's runtime and architecture."""
+def parameters(seed: int, changes: Mapping[str, str] | None = None) -> list[str]:
+    """The laptop's parameters: samconfig.toml's environment `local`, the host's runtime and architecture, `changes`."""
     config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
     machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-    own = [f"Runtime=python3.{sys.version_info.minor}", f"Architecture={machine}", f"Seed={seed}"]
-    return config["local"]["deploy"]["parameters"]["parameter_overrides"] + own
+    usual = dict(each.split("=", 1) for each in config["local"]["deploy"]["parameters"]["parameter_overrides"])
+    own = {"Runtime": f"python3.{sys.version_info.minor}", "Architecture": machine, "Seed": str(seed)}
+    return [f"{name}={value}" for name, value in {**usual, **own, **(changes or {})}.items()]
 
 
 def _digest(chosen: list[str]) -> str:
@@ -45,9 +47,9 @@ def sam() -> str:
     return found
 
 
-def deploy(cloud: Cloud, home: Path, seed: int) -> bool:
+def deploy(cloud: Cloud, home: Path, seed: int, changes: Mapping[str, str] | None = None) -> bool:
     """Bring the local stack up to date; False where nothing had to be done. Raises Failed with sam's own words."""
-    chosen = parameters(seed)
+    chosen = parameters(seed, changes)
     digest, mark = _digest(chosen), home / "deployed"
     if mark.is_file() and mark.read_text() == digest:
         return False

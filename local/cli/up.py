@@ -4,7 +4,7 @@ import json
 import sys
 import time
 
-from local.cli import stack
+from local.cli import stack, teachers
 from local.cli.ask import Assistant
 from local.cli.failures import Failed
 from local.cli.page import Page
@@ -13,11 +13,13 @@ from local.cli.place import Place, cloud_of, local_place
 
 def run(arguments) -> int:
     arguments.home.mkdir(parents=True, exist_ok=True)
-    cloud = cloud_of(arguments, follow=True)
+    teacher = teachers.chosen(arguments)
+    cloud = cloud_of(arguments, follow=True, **teacher.settings)
+    teacher.apply(cloud)
     mine = not cloud.running
     cloud.start()
     try:
-        changed = stack.deploy(cloud, arguments.home.absolute(), arguments.seed)
+        changed = stack.deploy(cloud, arguments.home.absolute(), arguments.seed, teacher.parameters)
         place = local_place(cloud)
         print(json.dumps({"endpoint": cloud.endpoint, **place.outputs}, indent=2), flush=True)
         said = "deployed" if changed else "already deployed"

@@ -53,7 +53,7 @@ class BedrockRuntime:
 
     def _reply(self, model_id: str, question: Question) -> Reply:
         model = model_id.rpartition("foundation-model/")[2] if ":foundation-model/" in model_id else model_id
-        if model == TEACHER:
+        if model == self._settings.teacher_id:
             return self._teach(question)
         if model == STUDENT:
             return self._servers.ask(self._settings.student, question)
@@ -69,7 +69,7 @@ class BedrockRuntime:
             said = answer(question.system, question.messages[-1][1])
         except Exception as error:
             raise _as_api_error(error) from error
-        return Reply(said.text, said.input_tokens, said.output_tokens)
+        return Reply(said.text, said.input_tokens, said.output_tokens, getattr(said, "stop_reason", ""))
 
 
 def _as_api_error(error: Exception) -> ApiError:
@@ -117,6 +117,8 @@ def _text(blocks: list[dict]) -> str:
 
 def _stopped(reply: Reply, question: Question, sequences: list[str]) -> tuple[str, str]:
     """The text up to the first stop sequence, and why the answer ended."""
+    if reply.stop_reason not in ("", "end_turn"):
+        return reply.text, reply.stop_reason
     cuts = [at for at in (reply.text.find(sequence) for sequence in sequences) if at >= 0]
     if cuts:
         return reply.text[: min(cuts)], "stop_sequence"

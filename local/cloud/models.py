@@ -37,6 +37,7 @@ class Reply:
     text: str
     input_tokens: int
     output_tokens: int
+    stop_reason: str = ""
 
 
 class ModelServers:
@@ -91,7 +92,7 @@ class _Server:
         self._lock = threading.Lock()
         self._number = 0
         self._complaint = ""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "TOOLSMITH_TEACHER_"))}
         self._process = children.start_command(
             [*command, "--model", str(folder)], cwd=ROOT, env=environment, text=True, bufsize=1,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -25,7 +25,8 @@ class Settings:
     student     model directory of the embedded base student.
     states      "module:factory" of the state-machine interpreter.
     teacher     "module:function(system, user)" of the embedded teacher; its reply has text, input_tokens and
-                output_tokens.
+                output_tokens, and a stop_reason as Converse names it where it has one.
+    teacher_id  model id under which the teacher answers.
     pace        seconds that a model import or a deployment stays in progress.
     waits       factor on the waits and retry delays of state machines (1 = as written, 0 = none).
     idle        seconds after which an unused model server or sandbox is stopped.
@@ -42,6 +43,7 @@ class Settings:
     student: Path = ROOT / "local" / "student" / "base"
     states: str = "local.cloud.states:interpreter"
     teacher: str = "local.teacher:answer"
+    teacher_id: str = "toolsmith.embedded-teacher-v1"
     pace: float = 1.0
     waits: float = 1.0
     idle: float = 120.0

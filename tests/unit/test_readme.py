@@ -12,8 +12,8 @@ from toolsmith import events
 PAGES = ("README.md", "docs/operations.md")
 TEXTS = {page: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
 PLACEHOLDERS = {"FILE…": "x", "[RUN]": "r", "sft\\|rft\\|eval": "sft"}
-NEEDS = {"approve": ["r"], "ask": ["q"], "drop": ["f"], "redrive": ["r"], "reject": ["r"], "parse": ["f"], "chunk": ["f"],
-         "request": ["sft"]}  # fmt: skip
+NEEDS = {"approve": ["r"], "ask": ["q"], "drop": ["f"], "redrive": ["r"], "reject": ["r"], "parse": ["f"],
+         "chunk": ["f"], "request": ["sft"]}  # fmt: skip
 # Made by `make setup` or by a run, or lying in a bucket; not in the repository.
 MADE = (".venv", "build/", ".toolsmith", "path/to", "incoming/", "requests/", "runs/", "rejected/", "report.json",
         "summary.json", "lambda:", "/STACK")  # fmt: skip

@@ -47,7 +47,7 @@ def test_no_sideways_scroll(context, pages, name):
     assert wide <= seen
 
 
-@pytest.mark.parametrize(("scheme", "width"), zip(SCHEMES, WIDTHS, strict=True))
+@pytest.mark.parametrize(("scheme", "width"), list(zip(SCHEMES, WIDTHS, strict=True)))
 @pytest.mark.parametrize("name", PAGES)
 def test_axe_finds_nothing(browser, pages, axe, name, scheme, width):
     page, _, _ = open_page(opened(browser, scheme, width), pages[name])

@@ -79,8 +79,10 @@ def test_the_verdict_says_when_the_control_wins(facts, control_score, said):
 
 
 def test_the_verdict_does_not_choose_between_arms_that_cannot_be_told_apart(facts):
-    same = replace(facts, measures={**facts.measures, "more_sft": facts.measures["rft"]})
-    assert "cannot be told apart" in reporting.verdict(same)
+    rft, control = facts.measures["rft"], facts.measures["more_sft"]
+    assert control["score"]["mean"] < rft["score"]["mean"]
+    for pair in ({"rft": rft}, {"rft": control, "more_sft": rft}, {"more_sft": rft}):
+        assert "cannot be told apart" in reporting.verdict(replace(facts, measures={**facts.measures, **pair}))
 
 
 def test_a_run_without_a_model_says_so(facts):

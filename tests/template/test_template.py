@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 
 import pytest
 
@@ -137,6 +138,93 @@ def test_every_alarm_reaches_a_topic_with_a_subscription():
     subscribed = {s["Properties"]["TopicArn"]["!Ref"] for s in resources("AWS::SNS::Subscription").values()}
     for name, alarm in resources("AWS::CloudWatch::Alarm").items():
         assert {action["!Ref"] for action in alarm["Properties"]["AlarmActions"]} <= subscribed, name
+
+
+def test_a_topic_that_alarms_publish_to_has_a_key_and_a_policy_that_let_them():
+    """The key that AWS keeps for topics lets no alarm in: such an alarm never reaches anybody."""
+    topic = resources("AWS::SNS::Topic")["Notices"]["Properties"]
+    assert topic["KmsMasterKeyId"] == {"!If": ["HasKey", {"!Ref": "KmsKeyArn"}, {"!Ref": "NoticesKey"}]}
+    (key,), (policy,) = resources("AWS::KMS::Key").values(), resources("AWS::SNS::TopicPolicy").values()
+    assert key["Condition"] == "NeedsKey"
+    assert template()["Conditions"]["NeedsKey"] == {"!Equals": [{"!Ref": "KmsKeyArn"}, ""]}
+    services = {"cloudwatch.amazonaws.com", "budgets.amazonaws.com"}
+    for document in (key["Properties"]["KeyPolicy"], policy["Properties"]["PolicyDocument"]):
+        (given,) = [s for s in document["Statement"] if s["Sid"] == "AlarmsAndBudgets"]
+        assert set(given["Principal"]["Service"]) == services and "aws:SourceAccount" in json.dumps(given["Condition"])
+    denied = policy["Properties"]["PolicyDocument"]["Statement"][-1]
+    assert denied["Effect"] == "Deny" and denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_who_publishes_to_the_topic_may_use_its_key():
+    publishing = {name for name, s in statements() if "sns:Publish" in as_list(s["Action"])}
+    keyed = {name for name, s in statements() if "kms:GenerateDataKey" in as_list(s["Action"])}
+    assert publishing and publishing <= keyed
+
+
+def test_what_must_not_go_unseen_has_an_alarm():
+    alarms = [alarm["Properties"] for alarm in resources("AWS::CloudWatch::Alarm").values()]
+    watched = {(a["MetricName"], json.dumps(a["Dimensions"][0]["Value"])) for a in alarms}
+    for machine in resources("AWS::Serverless::StateMachine"):
+        for metric in ("ExecutionsFailed", "ExecutionsTimedOut"):
+            assert (metric, json.dumps({"!Ref": machine})) in watched
+    aged = {value for metric, value in watched if metric == "ApproximateAgeOfOldestMessage"}
+    queues = {name for name in resources("AWS::SQS::Queue") if name != "DeadLetters"}
+    assert aged == {json.dumps({"!GetAtt": f"{name}.QueueName"}) for name in queues}
+    assert {"TeacherThrottled", "GraderErrors"} <= {metric for metric, _ in watched}
+    for alarm in alarms:
+        assert alarm["TreatMissingData"] == "notBreaching" and len(alarm["AlarmDescription"].split()) > 8
+
+
+def dashboard():
+    """The dashboard's body with every substitution filled in by its own name."""
+    body = resources("AWS::CloudWatch::Dashboard")["Dashboard"]["Properties"]["DashboardBody"]["!Sub"]
+    return json.loads(re.sub(r"\$\{([\w:.]+)\}", r"\1", body)), set(re.findall(r"\$\{(\w+)", body))
+
+
+def test_the_dashboard_is_json_that_names_only_what_is_deployed():
+    body, named = dashboard()
+    known = set(template()["Resources"]) | {"AWS"}
+    assert named <= known, named - known
+    alarms = {name for widget in body["widgets"] for name in widget["properties"].get("alarms", [])}
+    assert alarms == {f"{name}.Arn" for name in resources("AWS::CloudWatch::Alarm")}
+
+
+def test_widgets_of_the_dashboard_neither_overlap_nor_leave_the_page():
+    taken = set()
+    for widget in dashboard()[0]["widgets"]:
+        cells = {(x, y) for x in range(widget["x"], widget["x"] + widget["width"])
+                 for y in range(widget["y"], widget["y"] + widget["height"])}  # fmt: skip
+        assert not cells & taken and all(x < 24 for x, _ in cells), widget
+        taken |= cells
+
+
+def test_every_parameter_stands_in_a_group_under_a_label():
+    interface = template()["Metadata"]["AWS::CloudFormation::Interface"]
+    grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(template()["Parameters"])
+    assert set(template()["Parameters"]) - {"TeacherModelArns"} <= set(interface["ParameterLabels"])
+
+
+def test_what_the_laptop_cannot_deploy_is_off_there_and_by_default():
+    optional = {"AWS::Budgets::Budget", "AWS::Serverless::Application"}
+    found = {name: r for name, r in template()["Resources"].items() if r["Type"] in optional}
+    assert len(found) == len(optional)
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    chosen = "\n".join(config["local"]["deploy"]["parameters"]["parameter_overrides"])
+    for name, resource in found.items():
+        condition = template()["Conditions"][resource["Condition"]]
+        (parameter,) = re.findall(r'"!Ref": "(\w+)"', json.dumps(condition))
+        assert str(template()["Parameters"][parameter]["Default"]) in ("0", "false"), name
+        assert parameter not in chosen
+
+
+def test_the_assistant_is_off_unless_asked_for_and_asks_for_iam():
+    function = resources("AWS::Serverless::Function")["AssistantFunction"]
+    assert function["Condition"] == "HasAssistant" and template()["Parameters"]["Assistant"]["Default"] == "false"
+    assert function["Properties"]["FunctionUrlConfig"] == {"AuthType": "AWS_IAM"}
+    actions = {action for name, s in statements() if name == "AssistantFunction" for action in as_list(s["Action"])}
+    assert actions == {"ssm:GetParameter", "bedrock:InvokeModel", "s3:GetObject", "s3:ListBucket"}
+
 
 
 def test_every_function_folder_is_deployed_and_every_deployed_function_has_its_folder():

@@ -1,5 +1,6 @@
 """One dropped file through the use cases of ingest: a real document, the real verifier, the embedded teacher."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,15 @@ def test_what_was_taught_is_not_taught_again(world):
     teach_all(work, found, second)
     assert second.calls == 0
     assert work.objects == before
+
+
+def test_batches_are_taught_from_any_thread(world):
+    _, work, ledger = world
+    found = parsed(world)
+    with ThreadPoolExecutor(3) as pool:
+        for batch in work.read_lines(found["batches"]["key"])[:6]:
+            pool.submit(ingest.teach, work, EmbeddedTeacher(), load_catalog(), batch, seed=0).result()
+    assert len(list(work.keys(f"teaching/{found['document']}/"))) == 6
 
 
 def test_the_same_bytes_under_another_key_are_held(world):

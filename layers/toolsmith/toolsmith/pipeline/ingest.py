@@ -1,6 +1,7 @@
 """The use cases of the ingest machine: one dropped file becomes chunks, examples and a settled ledger row."""
 
 import hashlib
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -115,8 +116,7 @@ def teach(
     if work.exists(key):
         outcomes = work.read_lines(key)
     else:
-        chunks, index = _material(work, digest, catalog.registry)
-
+        chunks, index = _material(work, digest, catalog.registry, threading.get_ident())
         by = {"teacher": teacher.model_id}
         by |= {"review": teaching.reviewed_by(_asking(reviewer), catalog)} if reviewer else {}
         ask = _asking(teacher)
@@ -133,8 +133,13 @@ def teach(
 
 
 @lru_cache(maxsize=2)
-def _material(work: Store, digest: str, registry: str) -> tuple[list[dict[str, Any]], tools.CorpusIndex]:
-    """The chunks of a document and their index, kept for the next batch: a long document has hundreds of batches."""
+def _material(
+    work: Store, digest: str, registry: str, thread: int
+) -> tuple[list[dict[str, Any]], tools.CorpusIndex]:
+    """The chunks of a document and their index, kept for the next batch: a long document has hundreds of batches.
+
+    An index answers only the thread that built it.
+    """
     chunks = work.read_lines(f"documents/{digest}/chunks.jsonl")
     return chunks, tools.CorpusIndex.build(chunks, teaching.load_canon(load_catalog()))
 

@@ -13,14 +13,31 @@ Trainable = PreTrainedModel | PeftModel
 
 
 def add(model: PreTrainedModel, settings: Optimizer, seed: int) -> Trainable:
-    """The model with a fresh adapter on every linear layer; rank 0 leaves it as it is, all weights trainable."""
+    """The model with a fresh adapter on every linear layer; rank 0 leaves it as it is, all weights trainable.
+
+    With `embeddings` the input embeddings get one too; they are then untied from the output's.
+    """
     torch.manual_seed(seed)
     if not settings.rank:
         return model
+    targets: str | list[str] = "all-linear"
+    if settings.embeddings:
+        _untie(model)
+        heads = (model.get_input_embeddings(), model.get_output_embeddings())
+        targets = [n for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m not in heads]
+        targets += [n for n, m in model.named_modules() if m is heads[0]]
     shape = LoraConfig(
-        r=settings.rank, lora_alpha=settings.alpha, target_modules="all-linear", lora_dropout=0.0, task_type="CAUSAL_LM"
+        r=settings.rank, lora_alpha=settings.alpha, target_modules=targets, lora_dropout=0.0, task_type="CAUSAL_LM"
     )
     return get_peft_model(model, shape)
+
+
+def _untie(model: PreTrainedModel) -> None:
+    """Give the output embeddings weights of their own."""
+    if model.config.tie_word_embeddings:
+        model.config.tie_word_embeddings = False
+        head = model.get_output_embeddings()
+        head.weight = torch.nn.Parameter(head.weight.detach().clone(), requires_grad=head.weight.requires_grad)
 
 
 def optimizer(model: Trainable, settings: Optimizer) -> torch.optim.AdamW:

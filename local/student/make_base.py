@@ -1,6 +1,6 @@
 """Makes the student's base weights and tokenizer: `python -m local.student.make_base --out local/student/base`.
 
-Fixed steps and seeds; two stages, about 40 minutes of one core. The result is kept in the repository with its digest.
+Fixed steps and seeds; three stages, about an hour of one core. The result is kept in the repository with its digest.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from local.student.values import Words, words
 from toolsmith import catalog
 
 VOCABULARY = 3072
-STAGES = ((3000, 2.5e-3, False), (600, 1.5e-3, True))  # steps, rate, names from tokens in their own case
+STAGES = ((3000, 2.5e-3, False), (600, 1.5e-3, True), (1600, 2e-3, True))  # steps, rate, tokens in their own case
 DOMAINS, QUESTIONS = 2, 6  # a step: so many domains, so many questions about each
 WARMUP = 50
 DECAY_FROM = 0.5  # the rate falls linearly over the second half
@@ -150,7 +150,8 @@ def held_out_loss(net: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, grou
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--from", dest="start", type=Path, help="a finished first stage: make only the later ones")
+    parser.add_argument("--from", dest="start", type=Path, help="a model whose first stages are finished")
+    parser.add_argument("--stages-done", type=int, default=0, help="how many of them")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     tokenizer = make_tokenizer(SEED)
@@ -161,7 +162,7 @@ def main(arguments: list[str]) -> None:
     size = sum(p.numel() for p in net.parameters())
     print(f"{size} parameters, copying at first {model.copying(net):.2f}", flush=True)
     for stage, (steps, rate, cased) in enumerate(STAGES):
-        if stage or not options.start:
+        if stage >= options.stages_done:
             pretrain(net, Stream(tokenizer, SEED + stage, cased), steps, rate, widened=stage > 0)
     print(f"loss on other domains {held_out_loss(net, tokenizer):.3f}")
     net.save_pretrained(options.out)

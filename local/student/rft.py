@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from local.student import adapters
-from local.student.batches import Row, answer_states, prompt_ids
+from local.student.batches import GROUP, Row, answer_states, prompt_ids
 from local.student.records import Prompt
 from local.student.sampler import Sampler
 from local.student.settings import Rft
@@ -125,7 +125,7 @@ def _update(
     entropy = 0.0
     for number, at in enumerate(range(0, len(ordered), ROWS_A_PASS)):
         part = ordered[at : at + ROWS_A_PASS]
-        states, target, owner = answer_states(model, [r.row for r in part])
+        states, target, owner = answer_states(model, [r.row for r in part], -(-len(part) // GROUP))
         scores = (base.get_output_embeddings()(states).float() / temperature).log_softmax(-1)
         chosen = scores.gather(-1, target[:, None])[:, 0]
         if number == len(old):

@@ -33,7 +33,7 @@ class Layer:
 
 
 def effective_weight(linear: torch.nn.Module) -> Tensor:
-    """A linear layer's weight with its active LoRA adapters added."""
+    """The weight of a linear layer or of an embedding with its active LoRA adapters added."""
     if not hasattr(linear, "base_layer"):
         return linear.weight.detach()
     weight = linear.base_layer.weight.detach()
@@ -86,7 +86,7 @@ class Sampler:
         config = self.model.config
         self.heads, self.size, self.epsilon = config.num_attention_heads, config.head_dim, config.rms_norm_eps
         self.layers = [_layer(layer) for layer in self.model.model.layers]
-        self.table = self.model.get_input_embeddings().weight.detach()
+        self.table = effective_weight(self.model.get_input_embeddings())
         self.final_norm = self.model.model.norm.weight.detach()
         self.readout = effective_weight(self.model.get_output_embeddings())
         self.frequency = self.model.model.rotary_emb.inv_freq

@@ -13,7 +13,7 @@ from toolsmith.errors import RecipeInvalid
 class Optimizer:
     """Learning rate (falls linearly to `floor` times itself after `warmup` steps), decay, and LoRA's shape.
 
-    rank 0 trains all weights. plus: how much faster LoRA's second matrix learns.
+    rank 0 trains all weights. plus: how much faster LoRA's second matrix learns. embeddings: adapt words as well.
     """
 
     rate: float
@@ -26,6 +26,7 @@ class Optimizer:
     rank: int = 16
     alpha: float = 32.0
     plus: float = 1.0
+    embeddings: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Sft:
     longest: int
     optimizer: Optimizer
     check_every: int = 0
+    by_row: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ def _optimizer(recipe: _Recipe, block: str, scheduler: str) -> Optimizer:
         rank=recipe.number(f"{tuning}.rank", int, 16) if scheme else 0,
         alpha=recipe.number(f"{tuning}.alpha", float, 32.0),
         plus=recipe.number(f"{tuning}.lora_plus_lr_ratio", float, 1.0),
+        embeddings=bool(recipe.get(f"{tuning}.embeddings", False)),
     )
 
 
@@ -153,6 +156,7 @@ def sft(tree: dict[str, Any]) -> Sft:
         longest=recipe.count("training_config.max_length", 4096),
         optimizer=_optimizer(recipe, "training_config", "training_config.lr_scheduler"),
         check_every=recipe.number("training_config.val_check_interval", int, 0),
+        by_row=recipe.get("training_config.loss_reduction", "token") == "sequence",
     )
 
 

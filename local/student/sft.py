@@ -7,7 +7,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from local.student import adapters
-from local.student.batches import Row, answer_loss, row
+from local.student.batches import GROUP, Row, answer_loss, row
 from local.student.records import Labelled
 from local.student.settings import Sft
 from toolsmith.errors import TrainingDiverged
@@ -57,10 +57,11 @@ def train(
     tuned = adapters.add(model, settings.optimizer, settings.seed)
     adamw = adapters.optimizer(tuned, settings.optimizer)
     stream = batches(rows, settings.batch, settings.seed)
+    groups = -(-settings.batch // GROUP)
     tuned.train()
     for step in range(settings.steps):
         adapters.set_rate(adamw, settings.optimizer, step, settings.steps)
-        loss = answer_loss(tuned, next(stream))
+        loss = answer_loss(tuned, next(stream), groups, settings.by_row)
         value = loss.item()
         if value != value or value in (float("inf"), float("-inf")):
             raise TrainingDiverged(f"training_loss is {value} at step {step + 1}: lower optim_config.lr")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from local.states import StateError
 from local.teacher import answer
 from tests.local.states_bench import fault
 from tests.unit.memory import MemoryLedger, MemoryStore
@@ -279,7 +280,14 @@ def test_small_documents_are_taught_on_demand(stack, parameters):
 def test_a_redrive_finds_the_same_job(stack):
     bench = stack(TeacherMode="batch", BatchMinimum=5)
     jobs = Jobs(bench)
-    bench.fail_once("ReadBatch")
+    broken: list[str] = []
+
+    def break_once(call: Any) -> None:
+        if call.state == "ReadBatch" and not broken:
+            broken.append(call.state)
+            raise StateError("BenchFault", "nothing handles this")
+
+    bench.failing(break_once)
     name = bench.drop("incoming/a.json", SAMPLE.read_bytes())
     assert bench.ended(name)["status"] == "FAILED"
     assert bench.redrive(name)["status"] == "SUCCEEDED"

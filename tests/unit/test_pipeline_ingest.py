@@ -75,6 +75,18 @@ def test_what_was_taught_is_not_taught_again(world):
     assert work.objects == before
 
 
+def test_a_document_parsed_without_an_index_is_taught_the_same(world):
+    _, work, _ = world
+    found = parsed(world)
+    batch = work.read_lines(found["batches"]["key"])[0]
+    ingest.teach(work, EmbeddedTeacher(), load_catalog(), batch, seed=0)
+    key = ingest.outcome_key(found["document"], 0)
+    taught = work.objects.pop(key)
+    older = MemoryStore("work", {k: v for k, v in work.objects.items() if k != ingest.index_key(found["document"])})
+    ingest.teach(older, EmbeddedTeacher(), load_catalog(), batch, seed=0)
+    assert older.objects[key] == taught and len(older.objects) < len(work.objects) + 1
+
+
 def test_batches_are_taught_from_any_thread(world):
     _, work, ledger = world
     batches = work.read_lines(parsed(world)["batches"]["key"])[:3]

@@ -84,6 +84,16 @@ def test_statute_retrieval_resolves_what_exists(index, citation, expected):
     assert status(index, "statute_retrieval", regulation=citation) == expected
 
 
+def test_an_index_travels_as_bytes_and_answers_the_same(index, canon):
+    copy = CorpusIndex.from_bytes(index.to_bytes(), canon)
+    assert len(copy) == len(index) == len(CHUNKS)
+    call = {"name": "case_law_search", "arguments": {"query": "strong inference of scienter"}}
+    assert run_call(call, copy) == run_call(call, index)
+    for wrong in (b"", b"not an index", b"SQLite format 3\0" + b"x" * 500):
+        with pytest.raises(InvalidInput):
+            CorpusIndex.from_bytes(wrong, canon)
+
+
 def test_statute_retrieval_returns_the_stored_text(index):
     result = run_call({"name": "statute_retrieval", "arguments": {"regulation": "Rule 501(a)"}}, index)
     assert result["ok"] and result["sections"][0]["text"].startswith("Accredited investor")

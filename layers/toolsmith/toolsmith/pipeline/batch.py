@@ -16,6 +16,7 @@ from toolsmith import teaching, tools
 from toolsmith.catalog import Catalog
 from toolsmith.errors import LedgerUnbalanced
 from toolsmith.pipeline.answers import answer_path, converse_body, prompt_key
+from toolsmith.pipeline.ingest import read_chunks
 from toolsmith.pipeline.ports import Store
 
 # Prompts beyond these are asked on demand; reading 20,000 answers takes a function about five minutes.
@@ -38,8 +39,8 @@ def prepare(work: Store, catalog: Catalog, digest: str, model_id: str, seed: int
     "records", "job", "reason"}. job: {"name", "token", "folder", "input", "output"} with S3 URIs, or None where
     `reason` says why no job is worth while. The same chunks and answers give the same job.
     """
-    chunks = work.read_lines(f"documents/{digest}/chunks.jsonl")
-    bodies = dict(_first_bodies(chunks, catalog, model_id, seed))
+    chunks, index = read_chunks(work, digest)
+    bodies = dict(_first_bodies(chunks, index, catalog, model_id, seed))
     wanted = {key: body for key, body in bodies.items() if not work.exists(answer_path(key))}
     records = dict(list(wanted.items())[: limits.most])
     told = {"document": digest, "chunks": len(chunks), "silent": len(chunks) - len(bodies),
@@ -58,10 +59,9 @@ def prepare(work: Store, catalog: Catalog, digest: str, model_id: str, seed: int
 
 
 def _first_bodies(
-    chunks: list[dict[str, Any]], catalog: Catalog, model_id: str, seed: int
+    chunks: list[dict[str, Any]], index: tools.CorpusIndex, catalog: Catalog, model_id: str, seed: int
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """(prompt key, Converse body) of each chunk that something is asked about, exactly as asking on demand makes it."""
-    index = tools.CorpusIndex.build(chunks, teaching.load_canon(catalog))
     for chunk in chunks:
         prompt = teaching.resume_chunk(chunk, {}, catalog, index, seed)
         if isinstance(prompt, teaching.Prompt):

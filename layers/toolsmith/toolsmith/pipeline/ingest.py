@@ -62,6 +62,7 @@ def parse(intake: Store, work: Store, ledger: Ledger, event: Mapping[str, Any], 
         raise DocumentRejected("no_text", f"{key} holds no sentence that could be asked about")
     work.write_json(f"{folder}/parsed.json", parsed.to_json())
     work.write_lines(f"{folder}/chunks.jsonl", chunks)
+    work.write(index_key(digest), tools.CorpusIndex.build(chunks, teaching.load_canon(load_catalog())).to_bytes())
     firsts = range(0, len(chunks), chunking.batch)
     work.write_lines(
         batches["key"],
@@ -133,15 +134,12 @@ def teach(
 
 
 @lru_cache(maxsize=2)
-def _material(
-    work: Store, digest: str, registry: str, thread: int
-) -> tuple[list[dict[str, Any]], tools.CorpusIndex]:
+def _material(work: Store, digest: str, registry: str, thread: int) -> tuple[list[dict[str, Any]], tools.CorpusIndex]:
     """The chunks of a document and their index, kept for the next batch: a long document has hundreds of batches.
 
-    An index answers only the thread that built it.
+    An index answers only the thread that opened it.
     """
-    chunks = work.read_lines(f"documents/{digest}/chunks.jsonl")
-    return chunks, tools.CorpusIndex.build(chunks, teaching.load_canon(load_catalog()))
+    return read_chunks(work, digest)
 
 
 class _TooSlow(Exception):
@@ -163,6 +161,19 @@ def _asking(teacher: Teacher) -> Callable[[teaching.Prompt], teaching.TeacherRep
             raise
 
     return ask
+
+
+def read_chunks(work: Store, digest: str) -> tuple[list[dict[str, Any]], tools.CorpusIndex]:
+    """A parsed document's chunks and their index; it is built anew where the document was parsed without."""
+    chunks, canon = work.read_lines(f"documents/{digest}/chunks.jsonl"), teaching.load_canon(load_catalog())
+    try:
+        return chunks, tools.CorpusIndex.from_bytes(work.read(index_key(digest)), canon)
+    except KeyError:
+        return chunks, tools.CorpusIndex.build(chunks, canon)
+
+
+def index_key(digest: str) -> str:
+    return f"documents/{digest}/index.sqlite"
 
 
 def outcome_key(digest: str, first: int) -> str:

@@ -97,6 +97,20 @@ class CorpusIndex:
             raise InvalidInput(f"{file}: not a corpus index ({broken}); build it again") from broken
         return cls(connection, canon)
 
+    @classmethod
+    def from_bytes(cls, data: bytes, canon: Canon) -> "CorpusIndex":
+        """What `to_bytes` gave, in memory. Raises InvalidInput when it is not that."""
+        connection = sqlite3.connect(":memory:")
+        try:
+            connection.deserialize(data)
+            connection.execute("SELECT count(*) FROM chunks").fetchone()
+        except (sqlite3.Error, MemoryError) as broken:  # SQLite has no memory for nothing at all
+            raise InvalidInput(f"these {len(data)} bytes are no corpus index ({broken}); build it again") from broken
+        return cls(connection, canon)
+
+    def to_bytes(self) -> bytes:
+        return self._db.serialize()
+
     def close(self) -> None:
         self._db.close()
 

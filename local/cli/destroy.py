@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
 
 from local.cli.failures import Failed, Misused
 from local.cli.place import Place, place_of
@@ -64,19 +63,20 @@ def _weigh(place: Place, bucket: str) -> tuple[int, int, str]:
 
 
 def _models(place: Place) -> list[str]:
-    """The deployment of the stack, and the custom models that its runs registered: runs make them, not the stack."""
+    """The deployment of the stack, and the custom models that runs registered: runs make them, not the stack."""
     bedrock, lines = place.client("bedrock"), []
-    deployments = bedrock.list_custom_model_deployments().get("modelDeploymentSummaries", [])
-    for each in deployments:
-        if each["customModelDeploymentName"] == place.stack:
-            arn = each["customModelDeploymentArn"]
-            lines.append(f"  deployment {arn}: it goes on answering, at the price of its tokens")
-            lines.append(f"    aws bedrock delete-custom-model-deployment --custom-model-deployment-identifier {arn}")
-    models: list[dict[str, Any]] = bedrock.list_custom_models().get("modelSummaries", [])
-    for each in models:
-        if each["modelName"].startswith("run-"):
-            lines.append(f"  model {each['modelName']}: {CUSTOM_MODEL:.2f} USD a month")
-            lines.append(f"    aws bedrock delete-custom-model --model-identifier {each['modelArn']}")
+    for page in bedrock.get_paginator("list_custom_model_deployments").paginate():
+        for each in page.get("modelDeploymentSummaries", []):
+            if each["customModelDeploymentName"] == place.stack:
+                arn = each["customModelDeploymentArn"]
+                lines.append(f"  deployment {arn}: it goes on answering, at the price of its tokens")
+                command = "delete-custom-model-deployment --custom-model-deployment-identifier"
+                lines.append(f"    aws bedrock {command} {arn}")
+    for page in bedrock.get_paginator("list_custom_models").paginate():
+        for each in page.get("modelSummaries", []):
+            if each["modelName"].startswith("run-"):
+                lines.append(f"  model {each['modelName']}, of this stack or another: {CUSTOM_MODEL:.2f} USD a month")
+                lines.append(f"    aws bedrock delete-custom-model --model-identifier {each['modelArn']}")
     return lines
 
 

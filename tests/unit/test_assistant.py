@@ -87,6 +87,15 @@ def test_an_opinion_is_named_by_its_case(corpus):
     assert "912 F.4th 66" in reply.steps[0].sources[0].title
 
 
+def test_the_passage_that_bears_on_the_question_comes_first(corpus):
+    name = "Castellane v. Orrery Semiconductor Holdings Inc"
+    question = f"What did {name} hold about advance approval that names the insider, the amount and the timing?"
+    reply = ask(corpus, question, plan("case", ("case_law_search", {"query": name})))
+    first = " ".join(reply.steps[0].sources[0].text.split())
+    assert "We hold that advance approval under Rule 16b-3(d) is specific enough" in first
+    assert min(source.start for source in reply.steps[0].sources) < reply.steps[0].sources[0].start
+
+
 def test_sources_are_numbered_through_all_calls(corpus):
     calls = [("statute_retrieval", {"regulation": "17 CFR 240.16b-3"})] * 2
     reply = ask(corpus, "Which acquisitions are exempt?", plan("x", *calls))

@@ -7,7 +7,7 @@ from typing import Any
 from toolsmith.assistant.sources import Source
 
 SHOWN = 2
-_WHAT = {"edgar_check": "The filing", "regulation": "The rule", "case_interpretation_check": "The case"}
+_WHAT = {"edgar_check": "The clause “{}”", "regulation": "{}", "case_interpretation_check": "{}"}
 _LAW = {
     "cited": "{what} is named in the corpus, but its text was not ingested{who}",
     "known": "{what} exists by the citation tables; its text was not ingested",
@@ -59,8 +59,12 @@ def _quotes(sources: tuple[Source, ...]) -> str:
 def _say_found(what: str, result: Mapping[str, Any], sources: tuple[Source, ...]) -> str:
     if result["status"] == "found" and sources:
         return f"{what}: {_quotes(sources)}"
-    who = f": {_quotes(sources[:1])}" if sources else ""
-    text = _LAW.get(result["status"], "{what}: " + str(result["status"]))
+    return _unheld(what, result["status"], f": {_quotes(sources[:1])}" if sources else "")
+
+
+def _unheld(what: str, status: str, who: str) -> str:
+    """What is known of something whose own text was not found; `who` quotes a source that names it."""
+    text = _LAW.get(status, "{what}: " + status)
     return text.format(what=what, who=who) + ("" if who and "{who}" in text else ".")
 
 
@@ -76,8 +80,8 @@ def _say_compliance(step: Step) -> str:
     lines = []
     for name, found in step.result.get("sources", {}).items():
         chunks = {where["chunk"] for kind in ("spans", "sections", "opinions") for where in found.get(kind, [])}
-        held = "is here" if chunks else _LAW.get(found["status"], found["status"]).format(what="it", who="")
-        lines.append(f"{_WHAT[name]} ({step.arguments[name]}) {held}.")
+        what = _WHAT[name].format(found.get("citation") or step.arguments[name])
+        lines.append(f"{what} was found." if chunks else _unheld(what, found["status"], ""))
     quoted = _quotes(step.sources[:SHOWN])
     lines.append(f"To compare: {quoted}" if quoted else "Nothing to compare was found.")
     lines.append("Whether the one satisfies the other is for a person to judge.")

@@ -11,6 +11,7 @@ from toolsmith.tools.text import words
 
 MOST = 3
 LONGEST = 420
+ENOUGH = 160
 _SENTENCE = re.compile(r"\S.*?(?:[.;:?!][”\"')\]]*(?=\s)|\n\s*\n|\Z)", re.DOTALL)
 
 
@@ -30,17 +31,23 @@ class Source:
 
 def sources_of(result: Mapping[str, Any], question: str, corpus: Corpus, first: int) -> list[Source]:
     """The passages of a tool's result, best first, numbered from `first`; where only others name it, those that do."""
-    found: dict[tuple[str, int, int], Source] = {}
+    found: dict[tuple[str, int, int], float] = {}
     for chunk, start, end in _spans(result, corpus):
-        place = corpus.place(chunk)
-        start, end = (start, end) if end > start else passage(place["text"], question)
-        key = (chunk, start, end)
-        if key not in found and len(found) < 2 * MOST:
-            where = {name: place[name] for name in ("document", "title", "section", "part")}
-            begin = place["start"] + start
-            text = place["text"][start:end]
-            found[key] = Source(first + len(found), **where, start=begin, end=begin + len(text), text=text)
-    return list(found.values())
+        named = end > start
+        text = corpus.place(chunk)["text"]
+        start, end = (start, end) if named else passage(text, question)
+        found[chunk, start, end] = float("inf") if named else _worth(text[start:end], question)
+    best = sorted(found, key=lambda span: -found[span])[: 2 * MOST]
+    return [_source(first + number, span, corpus) for number, span in enumerate(best)]
+
+
+def _source(number: int, span: tuple[str, int, int], corpus: Corpus) -> Source:
+    chunk, start, end = span
+    place = corpus.place(chunk)
+    text = place["text"][start:end]
+    where = {name: place[name] for name in ("document", "title", "section", "part")}
+    begin = place["start"] + start
+    return Source(number, **where, start=begin, end=begin + len(text), text=text)
 
 
 def _spans(result: Mapping[str, Any], corpus: Corpus) -> Iterator[tuple[str, int, int]]:
@@ -66,20 +73,24 @@ def _about(citation: str, corpus: Corpus) -> list[str]:
 
 
 def passage(text: str, question: str) -> tuple[int, int]:
-    """(start, end) of the sentences of `text` that share most words with the question, at most LONGEST characters."""
-    telling = {word for word in words(question) if word not in STOP}
+    """(start, end) of the sentences of `text` that share most words with the question, at most LONGEST characters.
+
+    A passage longer than ENOUGH goes on only where the next sentence bears on the question too.
+    """
     sentences = [(m.start(), m.end()) for m in _SENTENCE.finditer(text)]
     if not sentences:
         return 0, min(len(text), LONGEST)
-
-    def worth(span: tuple[int, int]) -> float:
-        inside = {word for word in words(text[slice(*span)]) if word not in STOP}
-        return len(inside & telling) / (1 + len(inside)) ** 0.5
-
-    best = max(range(len(sentences)), key=lambda at: (worth(sentences[at]), -at))
+    best = max(range(len(sentences)), key=lambda at: (_worth(text[slice(*sentences[at])], question), -at))
     start, end = sentences[best]
-    for _, after in sentences[best + 1 :]:
-        if after - start > LONGEST:
+    for before, after in sentences[best + 1 :]:
+        if after - start > LONGEST or (end - start > ENOUGH and not _worth(text[before:after], question)):
             break
         end = after
     return start, min(end, start + LONGEST)
+
+
+def _worth(text: str, question: str) -> float:
+    """How much of the question's telling words a text holds, less for a text that holds everything."""
+    telling = {word for word in words(question) if word not in STOP}
+    inside = {word for word in words(text) if word not in STOP}
+    return len(inside & telling) / (1 + len(inside)) ** 0.5

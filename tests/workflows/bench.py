@@ -8,7 +8,6 @@ import inspect
 import json
 import tempfile
 import threading
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,12 +26,12 @@ from tests.workflows.models import Models, Speech
 from tests.workflows.training import Training
 from toolsmith.aws import wiring
 from toolsmith.aws.ledger import Ledger
-from toolsmith.events import PUBLISHED, schema
+from toolsmith.events import ALL, schema
 from toolsmith.pipeline import ingest
 
 INTAKE, WORK = stack.NAMES["IntakeBucket"], stack.NAMES["WorkBucket"]
 SAMPLES = stack.ROOT / "samples"
-_VALIDATORS = {name: Draft202012Validator(schema(event)) for name, event in PUBLISHED.items()}
+_VALIDATORS = {name: Draft202012Validator(schema(event)) for name, event in ALL.items()}
 _SDK = wire.Sdk()
 
 
@@ -182,18 +181,35 @@ class Bench:
         """Have `hook(call)` run before every call of a state machine's task; it may raise."""
         self._faults.append(hook)
 
-    def fail_once(self, *states: str) -> None:
-        """The next entry of each of these states fails with an error that no state handles."""
-        left = Counter(states)
+    def break_each(self, answer_lost: bool = False) -> list[str]:
+        """Every Task state fails once, the first time it makes its call, with an error that nothing handles; if the
+        answer is lost, the call took effect before. The list names the states that failed so far."""
+        broken: list[str] = []
+        here, answer = threading.local(), self.cloud.answer
 
-        def hook(call: Any) -> None:
+        def note(call: Any) -> None:
             with self._lock:
-                due = left[call.state] > 0
-                left[call.state] -= due
-            if due:
-                raise unhandled(call.state)
+                here.lost = call.state not in broken
+                broken.extend([call.state] * here.lost)
+            if here.lost and not answer_lost:
+                raise StateError("States.Runtime", f"{call.state} was broken by the bench")
 
-        self.failing(hook)
+        def lose(service: str, method: str, request: dict[str, Any]) -> Any:
+            made, lost, here.lost = answer(service, method, request), getattr(here, "lost", False), False
+            if lost and answer_lost:
+                raise StateError("States.Runtime", f"the answer of {service}.{method} was lost by the bench")
+            return made
+
+        self._faults.append(note)
+        self.set(self.cloud, "answer", lose)
+        return broken
+
+    def through(self, name: str, most: int = 60) -> dict[str, Any]:
+        """Redrive an execution for as long as the bench breaks it; its last description."""
+        found = self.ended(name)
+        while found.get("error") in ("States.Runtime", "States.ExceedToleratedFailureThreshold") and most:
+            found, most = self.redrive(name), most - 1
+        return found
 
     def set(self, place: Any, name: str, value: Any) -> None:
         """Change an attribute for as long as this stack is open."""
@@ -308,11 +324,6 @@ class Bench:
         wanted = self.stack.resources["Failures"]["Properties"]["EventPattern"]["detail"]["status"]
         if execution["status"] in wanted and "mapRunArn" not in execution:
             self.functions.call("AnnounceFailureFunction", {"detail": execution})
-
-
-def unhandled(state: str) -> Exception:
-    """An error that no state retries or catches by name."""
-    return StateError("BenchFault", f"{state} was made to fail")
 
 
 def _logical(machine: str) -> str:

@@ -1,5 +1,6 @@
 """A SageMaker whose jobs end at once: a student that knows as much as the script says answers the questions."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -151,12 +152,12 @@ def recipe(objects: Objects, request: dict[str, Any]) -> dict[str, Any]:
 def archive(files: dict[str, str]) -> bytes:
     """A .tar.gz of text files, the same bytes for the same files."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz", compresslevel=1) as tar:
+    with tarfile.open(fileobj=out, mode="w") as tar:
         for name, text in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(text.encode())
             tar.addfile(info, io.BytesIO(text.encode()))
-    return out.getvalue()
+    return gzip.compress(out.getvalue(), 1, mtime=0)
 
 
 def _share(text: str) -> float:

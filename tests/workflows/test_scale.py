@@ -1,0 +1,54 @@
+"""Sizes that no sample has: a document of ten thousand chunks, many documents at once, waits of a day."""
+
+import json
+
+import pytest
+
+from tests.workflows.bench import WORK, Bench
+
+CHUNKS, BATCH = 10_000, 10
+
+
+def long_document(bench: Bench) -> None:
+    """A parse function that says it found ten thousand chunks, and functions that do as if they taught them."""
+    digest = "d" * 32
+
+    def parse(event):
+        rows = [{"document": digest, "first": first, "last": first + BATCH, "failed_key": f"teaching/{first}.failed.json"}
+                for first in range(0, CHUNKS, BATCH)]  # fmt: skip
+        bench.objects.put_object(WORK, "documents/long.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        batches = {"bucket": WORK, "key": "documents/long.jsonl"}
+        return {"document": digest, "key": event["key"], "held": False, "chunks": CHUNKS, "batches": batches,
+                "group": "g", "kind": "filing", "set_aside": 0}  # fmt: skip
+
+    counts = {"kept": CHUNKS, "repaired": 0, "rejected": 0, "failed": 0, "empty": 0, "examples": 3 * CHUNKS}
+    bench.functions.stub("ParseFunction", parse)
+    bench.functions.stub("TeachFunction", lambda event: {**event, "outcomes": {"kept": BATCH}})
+    bench.functions.stub("SettleFunction", lambda event: {"document": digest, "chunks": CHUNKS, **counts})
+
+
+@pytest.fixture
+def long(tmp_path):
+    bench = Bench(tmp_path, TeacherMode="on-demand")
+    long_document(bench)
+    yield bench
+    bench.close()
+
+
+def test_ten_thousand_chunks_cost_few_transitions_and_a_short_history(long):
+    name = long.drop("incoming/long.htm", b"stands in for a long document")
+    long.succeeded(name)
+    assert long.functions.calls["TeachFunction"] == CHUNKS / BATCH
+    assert len(long.history(name)) < 2000
+    assert long.transitions(name) <= 1.1 * CHUNKS
+    assert long.largest_payload(name) < 32 * 1024
+
+
+def test_no_more_batches_are_taught_at_once_than_the_parameter_says(tmp_path):
+    bench = Bench(tmp_path, TeacherMode="on-demand", TeacherConcurrency=4)
+    try:
+        long_document(bench)
+        bench.succeeded(bench.drop("incoming/long.htm", b"long"))
+        assert bench.functions.busiest["TeachFunction"] == 4
+    finally:
+        bench.close()

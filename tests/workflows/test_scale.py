@@ -14,7 +14,8 @@ def long_document(bench: Bench) -> None:
     digest = "d" * 32
 
     def parse(event):
-        rows = [{"document": digest, "first": first, "last": first + BATCH, "failed_key": f"teaching/{first}.failed.json"}
+        rows = [{"document": digest, "first": first, "last": first + BATCH,
+                 "failed_key": f"teaching/{first}.failed.json"}
                 for first in range(0, CHUNKS, BATCH)]  # fmt: skip
         bench.objects.put_object(WORK, "documents/long.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
         batches = {"bucket": WORK, "key": "documents/long.jsonl"}

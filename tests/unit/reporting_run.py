@@ -9,6 +9,7 @@ from typing import Any
 from tests.unit.memory import MemoryLedger, MemoryStore
 from tests.unit.test_datasets import SMALL, corpus, resolves
 from toolsmith import reporting
+from toolsmith.catalog import load_catalog
 from toolsmith.customization import cost
 from toolsmith.datasets import assemble
 from toolsmith.grading.plans import plan_text
@@ -115,7 +116,7 @@ def _documents(work: MemoryStore, ledger: MemoryLedger, digests: list[str]) -> N
 def written(seed: int = 0) -> dict[str, bytes]:
     """The report's files as the report function writes them."""
     work, ledger = copy.deepcopy(stage(seed))
-    finish.report(work, ledger, RUN, OUTCOME)
+    finish.report(work, ledger, load_catalog(), RUN, OUTCOME, "2026-11-01T12:00:00+00:00")
     return {name: work.read(f"runs/{RUN}/{name}") for name in ("report.html", "report.json", "model_card.md")}
 
 

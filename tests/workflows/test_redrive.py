@@ -2,6 +2,7 @@
 
 
 import functools
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -134,8 +135,17 @@ FIRST = {"CreateDeployment", "RemoveDeployment"}  # in test_first_deployment
 
 
 def kept(bench: Bench) -> dict[str, bytes]:
-    """Everything that an execution leaves behind for others; a Map Run's own result files have names of their own."""
-    work = {key: data for key, data in bench.objects.tree(WORK).items() if not key.startswith("maps/")}
+    """Everything that an execution leaves behind for others, but for the time at which it was written.
+
+    A Map Run's own result files have names of their own; a report's pages are written from its report.json alone.
+    """
+    work = {
+        key: data
+        for key, data in bench.objects.tree(WORK).items()
+        if not key.startswith("maps/") and not (key.startswith("runs/") and key.endswith((".html", ".md")))
+    }
+    for key in [key for key in work if key.endswith("report.json")]:
+        work[key] = json.dumps({**json.loads(work[key]), "finished_at": None}).encode()
     return work | {f"intake/{key}": data for key, data in bench.objects.tree(INTAKE).items()}
 
 

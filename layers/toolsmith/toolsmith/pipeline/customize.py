@@ -136,9 +136,7 @@ def preflight(work: Store, profile: Profile, place: TrainingPlace, run: str) -> 
     baseless = [attack for attack in attacks if attack["imitates"] == "nothing"]
     worst = max(baseless, key=lambda attack: attack["score"])
     if worst["score"] >= ATTACK_CEILING:
-        raise PreflightFailed(
-            f"the reward can be cheated: {worst['name']} earns {worst['score']} with nothing right"
-        )
+        raise PreflightFailed(f"the reward can be cheated: {worst['name']} earns {worst['score']} with nothing right")
     work.write_json(f"runs/{run}/attacks.json", attacks)
     return {
         "rows_checked": sum(dataset["rows"][path] for path in files),

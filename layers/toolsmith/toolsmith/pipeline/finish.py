@@ -1,5 +1,6 @@
 """The use cases after the last gate: smoke-test the deployed model, write the report."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ from toolsmith.errors import SmokeTestFailed
 from toolsmith.grading import arms
 from toolsmith.pipeline.ports import Ledger, Store
 from toolsmith.pipeline.training import score_row, summary
+
+RUNS_IN_INDEX = 100
 
 
 def _say(runtime: Any, model: str, system: str | None, text: str, tools: Mapping[str, Any] | None = None) -> str:
@@ -66,10 +69,13 @@ def fixed_arms(train: list[dict[str, Any]], references: list[dict[str, Any]]) ->
     return found
 
 
-def report(work: Store, ledger: Ledger, run: str, outcome: Mapping[str, Any]) -> dict[str, Any]:
+def report(
+    work: Store, ledger: Ledger, catalog: Catalog, run: str, outcome: Mapping[str, Any], finished_at: str
+) -> dict[str, Any]:
     """Gather everything the run left, write report.html, report.json and model_card.md below runs/<run>/.
 
-    outcome: {"candidate", "model_arn", "deployment_arn", "smoke", "registered"}. Returns the keys and the verdict.
+    outcome: {"candidate", "model_arn", "deployment_arn", "smoke", "registered"}; finished_at: UTC, ISO 8601.
+    The page runs/index.html compares the runs so far. Returns the keys and the verdict.
     """
     prefix = work.read_json(f"runs/{run}/dataset.json")["prefix"]
     references = work.read_lines(f"{prefix}/eval/references.jsonl")
@@ -86,17 +92,38 @@ def report(work: Store, ledger: Ledger, run: str, outcome: Mapping[str, Any]) ->
         documents=[row for row in ledger.all("DOCUMENT") if row["id"] in set(plan["documents"])],
         rejected=ledger.all("REJECTED"),
         outcome=dict(outcome),
+        references={row["id"]: row["reference"] for row in references},
+        finished_at=finished_at,
+        digests=_digests(work, catalog, run),
     )
     files = reporting.build(facts)
     for name, data in files.items():
         kind = "text/html; charset=utf-8" if name.endswith(".html") else "text/plain; charset=utf-8"
         work.write(f"runs/{run}/{name}", data, "application/json" if name.endswith(".json") else kind)
-    ledger.update("RUN", run, {"status": "reported", "verdict": reporting.verdict(facts)})
+    changes = {"status": "reported", "verdict": reporting.verdict(facts), "reported_at": finished_at}
+    ledger.update("RUN", run, changes)
+    _write_index(work, ledger)
     return {
         "report": f"runs/{run}/report.html",
         "summary": f"runs/{run}/report.json",
         "verdict": reporting.verdict(facts),
     }
+
+
+def _digests(work: Store, catalog: Catalog, run: str) -> dict[str, str]:
+    """SHA-256 of what shaped the run besides its documents: the rendered recipes and the student's prompt."""
+    prefix = f"runs/{run}/jobs/"
+    recipes = [key for key in work.keys(prefix) if key.endswith("/recipe.yaml")]
+    found = {f"recipe {key.removeprefix(prefix).split('/')[0]}": work.read(key) for key in recipes}
+    found["student prompt"] = student_system_prompt(catalog).encode()
+    return {name: hashlib.sha256(data).hexdigest() for name, data in found.items()}
+
+
+def _write_index(work: Store, ledger: Ledger) -> None:
+    reported = [row for row in ledger.all("RUN") if row.get("reported_at")]
+    newest = sorted(reported, key=lambda row: row["reported_at"])[-RUNS_IN_INDEX:]
+    reports = [work.read_json(f"runs/{row['id']}/report.json") for row in newest]
+    work.write("runs/index.html", reporting.index(reports).encode(), "text/html; charset=utf-8")
 
 
 def _folder(work: Store, prefix: str, depth: int | None = None) -> dict[str, Any]:

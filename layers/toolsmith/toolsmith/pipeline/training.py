@@ -103,7 +103,7 @@ def read(work: Store, profile: Profile, run: str, stage: str, arm: str, job: str
     usd = cost.job_usd(entry["instance_type"], entry["instance_count"], seconds, cost.prices())
     brief = {"stage": stage, "arm": arm, "job": job, "seconds": round(seconds, 1), "usd": round(usd, 2)}
     if stage == "evaluate":
-        return {**brief, **_measure(work, run, arm, job, found.answers)}
+        return {**brief, **_measure(work, run, brief, found.answers)}
     outputs.check_finite(found.metrics)
     if not found.checkpoint:
         raise ArtefactMissing(f"job {job} left no checkpoint in its manifest")
@@ -112,18 +112,18 @@ def read(work: Store, profile: Profile, run: str, stage: str, arm: str, job: str
     return {**brief, "checkpoint": found.checkpoint, "last": found.metrics[-1] if found.metrics else {}}
 
 
-def _measure(work: Store, run: str, arm: str, job: str, answers: list[dict[str, Any]]) -> dict[str, Any]:
+def _measure(work: Store, run: str, brief: Mapping[str, Any], answers: list[dict[str, Any]]) -> dict[str, Any]:
     prefix = work.read_json(f"runs/{run}/dataset.json")["prefix"]
     references = work.read_lines(f"{prefix}/eval/references.jsonl")
     given = {row["metadata"]: outputs.inference_text(row["inference"]) for row in answers}
     missing = [row["id"] for row in references if row["id"] not in given]
     if missing:
         raise ArtefactMissing(
-            f"job {job} left {len(missing)} of {len(references)} questions without an answer, first {missing[0]}"
+            f"job {brief['job']} left {len(missing)} of {len(references)} questions without an answer, first {missing[0]}"
         )
     rows = [score_row(row, given[row["id"]]) for row in references]
-    measure = {"arm": arm, "job": job, **summary(rows), "rows": rows}
-    work.write_json(f"runs/{run}/measures/{arm}.json", measure)
+    measure = {**brief, **summary(rows), "rows": rows}
+    work.write_json(f"runs/{run}/measures/{brief['arm']}.json", measure)
     return {name: measure[name] for name in ("score", "talk_score", "exact")}
 
 

@@ -1,0 +1,44 @@
+"""What must not get out, and what must not get in (rows 44 and 45)."""
+
+import json
+import logging
+import re
+
+from tests.template.loading import ROOT
+from tests.workflows.bench import WORK
+
+CANARY = "AKIAQ7CANARY4TEST9Z0"
+SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYCANARYKEY0"
+FILING = f"""<html><body><p>ITEM 1. BUSINESS</p>
+<p>Larkspur Gauge Corporation relies on Rule 506(b) of Regulation D, 17 CFR 230.506(b), and reports under Section 13(a)
+of the Exchange Act. Its credentials are {CANARY} and {SECRET}; the number of Mr Doe is 078-05-1120.</p>
+<p>ITEM 1A. RISK FACTORS</p><p>The Company may fail to comply with Regulation S-K, 17 CFR 229.105, which requires a
+discussion of the material factors that make an investment speculative. The key {CANARY} is used every day.</p>
+</body></html>"""
+
+
+def test_row_44_dependencies_are_exact():
+    for path in [ROOT / "layers/toolsmith/requirements.txt", *(ROOT / "requirements").glob("*.txt")]:
+        lines = [line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        for line in lines:
+            ours = not line or line.startswith(("-", "--"))
+            assert ours or re.fullmatch(r"[\w.\[\]-]+==[\w.+!]+( *;.*)?( *\\)?", line), f"{path.name}: {line}"
+
+
+def test_row_45_logs_metrics_and_events_hold_no_content(bench, capsys, caplog):
+    caplog.set_level(logging.INFO)
+    name = bench.drop("incoming/a.htm", FILING)
+    bench.succeeded(name)
+    bench.succeeded(bench.drop("runs/bad.json", json.dumps({"seed": CANARY, "groups": [SECRET]})))
+    bench.succeeded(bench.drop("requests/bad.json", json.dumps({"ecfr": [{"part": SECRET}], "contact": CANARY})))
+    out = capsys.readouterr()
+    said = {"stdout": out.out, "stderr": out.err, "log": caplog.text, "events": json.dumps(bench.events),
+            "mails": json.dumps(bench.mails), "metrics": "".join(re.findall(r'\{"_aws".*', out.out))}  # fmt: skip
+    assert "done" in said["stdout"] and len(bench.events) == 3
+    for place, text in said.items():
+        for canary in (CANARY, SECRET, "078-05-1120", "Larkspur"):
+            assert canary not in text, f"{canary} in {place}"
+    assert (
+        CANARY
+        in bench.objects.data(WORK, f"documents/{bench.told('Document Ingested')[0]['document']}/chunks.jsonl").decode()
+    )

@@ -7,7 +7,7 @@ chunk size for all. The result says how many examples were verified in each cate
 whether the authorities of 200 sampled examples exist: looked up by plain text search, not by the verifier's own index.
 `rejections.json` holds 30 sampled rejections with the text they were written about, for people to judge.
 
-Reference, one core of a shared machine, 2000 characters a chunk: see benchmarks/results/teaching.json.
+Reference (2000 characters a chunk): benchmarks/results/teaching.json.
 """
 
 import argparse

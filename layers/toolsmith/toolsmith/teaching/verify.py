@@ -56,6 +56,8 @@ def verify(
     raws = read_answer(answer)
     if isinstance(raws, Rejection):
         return Verification(rejected=[raws])
+    if not raws:
+        return Verification()
     ground = ground_of(chunk, catalog, index)
     result, keys = Verification(), set(seen)
     for number, raw in enumerate(raws):

@@ -11,6 +11,9 @@ FOLDER = Path(__file__).parent
 SLOT = re.compile(r"\{(\w+)\}")
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 
+# How steeply the frequency of wordings falls with their rank; about 1 in running text.
+ZIPF = 2.0
+
 T = TypeVar("T")
 
 
@@ -38,6 +41,16 @@ class Stream:
     def pick(self, items: Sequence[T]) -> T:
         return items[self.number(len(items))]
 
+    def usual(self, items: Sequence[T]) -> T:
+        """The first items far more often than the last, as people's wordings are (Zipf)."""
+        weights = [round(10_000 / (place + 1) ** ZIPF) for place in range(len(items))]
+        at = self.number(sum(weights))
+        for item, weight in zip(items, weights, strict=True):
+            at -= weight
+            if at < 0:
+                return item
+        return items[-1]
+
     def chance(self, percent: int) -> bool:
         return self.number(100) < percent
 
@@ -49,7 +62,7 @@ class Stream:
 def expand(text: str, stream: Stream) -> str:
     """Resolve the choices of `text`, innermost first; slots stay."""
     while match := _CHOICE.search(text):
-        choice = stream.pick(match[1].split("|"))
+        choice = stream.usual(match[1].split("|"))
         text = text[: match.start()] + choice + text[match.end() :]
     return text
 

@@ -30,9 +30,9 @@ REGISTERS = (
 )
 TRIES = 24
 MAX_QUESTION = 420
-LEAD_PERCENT = 35
+LEAD_PERCENT = 25
 HARD = 0.6
-CONTEXT_PERCENT = 40
+CONTEXT_PERCENT = 20
 INVENTED_PERCENT = 22
 # Sections that title 17 does not have, for questions about citations that do not exist.
 NO_SUCH = (("230", 509, 600), ("230", 1002, 1999))
@@ -168,14 +168,14 @@ def _question(
     category: str, request: Request, finds: Finds, slots: dict[str, str], stream: Stream
 ) -> tuple[str, dict[str, str]]:
     """(question, the slots it used), or ("", {}) when no shape fits."""
-    frame = stream.pick(grammar.sections("phrases.txt")[f"register {_register(request.register)}"])
+    frame = stream.usual(grammar.sections("phrases.txt")[f"register {_register(request.register)}"])
     mood = "terse" if "{terse}" in frame else "tell" if "tell}" in frame.lower() else "ask"
     fitting = [shape for shape in grammar.shapes(category) if shape.mood == mood and shape.slots <= slots.keys()]
     if "company" in slots:
         fitting = [shape for shape in fitting if {"company", "place"} & shape.slots] or fitting
     if not fitting:
         return "", {}
-    shape = stream.pick(fitting)
+    shape = stream.usual(fitting)
     text = grammar.expand(shape.text, stream)
     shown = slots if mood == "terse" else slots | {"topic": phrases.with_article(slots.get("topic", "matter"))}
     said = grammar.fill(text, shown)

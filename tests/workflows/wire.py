@@ -78,6 +78,9 @@ def refused(service: str, error: ClientError) -> Reply:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
     if service == "s3":
         return Reply(status, f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>".encode())
+    if service == "sns":
+        error_xml = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+        return Reply(status, f"<ErrorResponse>{error_xml}</ErrorResponse>".encode())
     body = json.dumps({"message": message, **({"__type": code} if service in JSON_ERRORS else {})})
     return Reply(status, body.encode(), (("x-amzn-errortype", code),))
 

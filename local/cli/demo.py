@@ -145,10 +145,11 @@ def _earlier(watcher: Watcher, execution: dict) -> dict:
 
 
 def _finish(arguments, place: Place, watcher: Watcher, recorder: Recorder, name: str, clock: Stopwatch) -> int:
-    status = next(e["status"] for e in watcher.executions("CustomizeMachine") if e["name"] == name)
-    if status != "SUCCEEDED":
+    execution = next(e for e in watcher.executions("CustomizeMachine") if e["name"] == name)
+    if execution["status"] != "SUCCEEDED":
+        why = watcher.why(execution["executionArn"])
         raise Failed(
-            f"{name} ended {status}; see `toolsmith watch {name}` and the cloud's log {arguments.home}/cloud/cloud.log"
+            f"{name} ended {execution['status']}: {why}\nMend it, then run the same command again: it redrives the run"
         )
     folder = (arguments.out or arguments.home / "reports" / name).absolute()
     files = fetch(place, name, folder)

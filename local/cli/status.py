@@ -1,5 +1,6 @@
 """The state of documents and of a run as facts, from the ledger, the machines and the jobs' logs."""
 
+import contextlib
 import json
 import re
 from dataclasses import asdict, dataclass, field
@@ -93,6 +94,14 @@ class Watcher:
         """Go on with a failed execution from the state that failed; finished states are not run again."""
         self._clients["stepfunctions"].redrive_execution(executionArn=arn)
 
+    def why(self, arn: str) -> str:
+        """Error and message of an execution that did not succeed."""
+        found = self._clients["stepfunctions"].describe_execution(executionArn=arn)
+        cause = found.get("cause", "")
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            cause = json.loads(cause)["errorMessage"]
+        return f"{found.get('error', found['status'])}: {cause}"[:1000]
+
     def state(self, run: str | None = None) -> State:
         """The state now; of the newest run where none is named. `run` stays None where no such run exists."""
         found = State()
@@ -152,8 +161,10 @@ class Watcher:
         return next((name for name in entered if name), None)
 
     def _jobs(self, run: str) -> list[JobState]:
-        pages = self._clients["sagemaker"].get_paginator("list_training_jobs").paginate(
-            NameContains=f"{run}-", SortBy="CreationTime", SortOrder="Ascending"
+        pages = (
+            self._clients["sagemaker"]
+            .get_paginator("list_training_jobs")
+            .paginate(NameContains=f"{run}-", SortBy="CreationTime", SortOrder="Ascending")
         )
         jobs = []
         for summary in (summary for page in pages for summary in page["TrainingJobSummaries"]):

@@ -115,7 +115,7 @@ def _customize(watcher: Watcher, before: set[str], seed: int) -> str:
             had = _run_of_this_corpus(watcher, seed)
             earlier = [execution for execution in runs if execution["name"] == had]
             if earlier:
-                fresh = [_earlier(watcher, earlier[0])]
+                _take_up(watcher, earlier[0])
                 before = before - {had}
             elif time.monotonic() > limit:
                 raise Failed("no run started: the documents gave fewer verified examples than MinNewExamples")
@@ -134,14 +134,13 @@ def _run_of_this_corpus(watcher: Watcher, seed: int) -> str | None:
     return rows[-1]["id"] if rows else None
 
 
-def _earlier(watcher: Watcher, execution: dict) -> dict:
-    """The run that this corpus had before; one that failed is redriven from the state that failed."""
+def _take_up(watcher: Watcher, execution: dict) -> None:
+    """Go on with the run that this corpus had before; one that failed is redriven from the state that failed."""
     if execution["status"] in ("FAILED", "TIMED_OUT", "ABORTED"):
         _say(f"{execution['name']} ended {execution['status']} before; redriving it")
         watcher.redrive(execution["executionArn"])
     else:
         _say(f"these documents had their run already: {execution['name']}")
-    return execution
 
 
 def _finish(arguments, place: Place, watcher: Watcher, recorder: Recorder, name: str, clock: Stopwatch) -> int:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
-
 GROUP = 4  # rows in a pass: fewer cost more in overhead than they save in padding
 
 

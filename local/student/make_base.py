@@ -1,6 +1,6 @@
 """Makes the student's base weights and tokenizer: `python -m local.student.make_base --out local/student/base`.
 
-Fixed steps and seeds; three stages, about an hour of one core. The result is kept in the repository with its digest.
+Fixed steps and seeds; two stages, about 40 minutes of one core. The result is kept in the repository with its digest.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from local.student.values import Words, words
 from toolsmith import catalog
 
 VOCABULARY = 3072
-STAGES = ((3000, 2.5e-3, False), (600, 1.5e-3, True), (1600, 2e-3, True))  # steps, rate, tokens in their own case
+STAGES = ((3000, 2.5e-3, False), (600, 1.5e-3, True))  # steps, rate, tokens in their own case
 DOMAINS, QUESTIONS = 2, 6  # a step: so many domains, so many questions about each
 WARMUP = 50
 DECAY_FROM = 0.5  # the rate falls linearly over the second half

@@ -10,9 +10,10 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
-from local.student import base, job, rft, serve, settings
+from local.student import base, job, records, rft, serve, settings
 from toolsmith import catalog, recipes
 from toolsmith.customization import outputs
 from toolsmith.grading import grade_samples
@@ -215,14 +216,25 @@ def test_a_reward_function_that_forgets_a_sample_stops_the_job():
 
 
 def test_advantages_keep_the_best_and_worst_and_drop_flat_groups():
-    import torch
-
     rewards = torch.tensor([[0.0, 1.0, 0.5, 0.25], [0.7, 0.7, 0.7, 0.7]])
     worth = rft.advantages(rewards, best=1, worst=1, negative=0.5)
     assert worth[0, 1] > 0 > worth[0, 0]
     assert worth[0, 0].item() == pytest.approx(-worth[0, 1].item() / 2)
     assert worth[0, 2] == worth[0, 3] == 0
     assert not worth[1].any()
+
+
+def test_the_pool_begins_with_the_wrong_ones_and_later_skips_flat_groups():
+    asked = [records.Prompt(str(n), "", "q", "r") for n in range(8)]
+    pool = rft.Pool(asked, seed=0)
+    pool.put_first([int(p.id) >= 5 for p in pool.prompts])
+    first = pool.draw(4)
+    assert {p.id for p in first[:3]} == {"5", "6", "7"}
+    pool.note(first, torch.tensor([[0.0, 1.0], [1.0, 1.0], [0.5, 0.5], [0.0, 0.2]]))
+    second = pool.draw(4)
+    assert {p.id for p in first} | {p.id for p in second} == {str(n) for n in range(8)}
+    third = [p.id for p in pool.draw(6)]
+    assert not {first[1].id, first[2].id} & set(third) and len(set(third)) == 6
 
 
 def test_reinforcement_raises_the_reward():
@@ -233,7 +245,7 @@ def test_reinforcement_raises_the_reward():
     tree["training_config"]["rollout"]["generator"]["max_new_tokens"] = 24
     tokenizer, model = base.load()
     steps = []
-    asked = [job.records.Prompt(f"p{n}", "", f"Say {law}", "x") for n, law in enumerate(LAWS)]
+    asked = [records.Prompt(f"p{n}", "", f"Say {law}", "x") for n, law in enumerate(LAWS)]
 
     def shorter(event):
         return [{"id": s["id"], "aggregate_reward_score": -len(s["messages"][-1]["content"]) / 100} for s in event]

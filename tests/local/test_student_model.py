@@ -1,5 +1,6 @@
 """Tokenizer, network, shared-beginning batches and sampler of the embedded student."""
 
+import copy
 import json
 import shutil
 
@@ -108,6 +109,22 @@ def test_shared_beginning_gives_the_loss_and_gradient_of_separate_rows(tokenizer
         assert torch.allclose(p.grad, together[name], atol=2e-4), name
 
 
+def test_passes_of_like_length_change_nothing(tokenizer, net):
+    made = rows(tokenizer) + [batches.row(tokenizer, SYSTEM, "Long " * 20, "x " * 30)]
+    whole = batches.answer_loss(net, made).item()
+    assert batches.answer_loss(net, made, groups=3).item() == pytest.approx(whole, abs=1e-4)
+    _, target, owner = batches.answer_states(net, made, groups=3)
+    for number, row in enumerate(made):
+        assert target[owner == number].tolist() == row.ids[row.answer :]
+
+
+def test_loss_by_row_is_the_mean_of_the_rows_means(tokenizer, net):
+    made = rows(tokenizer)
+    means = [batches.answer_loss(net, [row]).item() for row in made]
+    assert batches.answer_loss(net, made, 2, by_row=True).item() == pytest.approx(sum(means) / len(means), abs=1e-4)
+    assert batches.answer_loss(net, made).item() != pytest.approx(sum(means) / len(means), abs=1e-4)
+
+
 def test_rows_without_anything_in_common_still_work(tokenizer, net):
     made = [batches.Row([7, 8, 9, 10], 2), batches.Row([11, 8, 9], 1)]
     apart = sum(separate_loss(net, r) for r in made) / 4
@@ -136,17 +153,22 @@ def test_a_kept_beginning_changes_nothing(tokenizer, net):
     assert one.sample(unlike, 1, 12, 0.0) == sampler.Sampler(net, tokenizer.eos_token_id).sample(unlike, 1, 12, 0.0)
 
 
-def test_adapters_are_seen_by_the_sampler(tokenizer, net):
-    tuned = adapters.add(adapters.copy.deepcopy(net), Optimizer(rate=1e-3, rank=4), seed=1)
+@pytest.mark.parametrize("words", [False, True])
+def test_adapters_are_seen_by_the_sampler_and_survive_a_checkpoint(tokenizer, net, words, tmp_path):
+    tuned = adapters.add(copy.deepcopy(net), Optimizer(rate=1e-3, rank=4, embeddings=words), seed=1)
+    trained = [name for name, weight in tuned.named_parameters() if weight.requires_grad]
+    assert any("embed_tokens" in name for name in trained) == words
     with torch.no_grad():
         for name, weight in tuned.named_parameters():
-            if "lora_B" in name:
+            if "lora_" in name:
                 weight.normal_(0, 0.1)
     asked = prompts(tokenizer)
     with_adapter = sampler.Sampler(tuned, tokenizer.eos_token_id).sample(asked, 1, 12, 0.0)
     merged = sampler.Sampler(adapters.merged(tuned), tokenizer.eos_token_id).sample(asked, 1, 12, 0.0)
     plain = sampler.Sampler(net, tokenizer.eos_token_id).sample(asked, 1, 12, 0.0)
     assert with_adapter == merged != plain
+    adapters.save(tuned, tokenizer, tmp_path)
+    assert sampler.Sampler(base.load(tmp_path)[1], tokenizer.eos_token_id).sample(asked, 1, 12, 0.0) == merged
 
 
 def test_temperature_samples_and_the_seed_repeats(tokenizer, net):

@@ -2,7 +2,9 @@
 
 import pytest
 
+from tests.faults import test_content, test_machines, test_starting, test_teaching
 from tests.faults.rows import ROWS, elsewhere, missing
+from tests.faults.table import PAGE, own, shown
 
 test_row_02_another_content_under_the_same_key = elsewhere(2)
 test_row_10_target_of_a_rule_unreachable = elsewhere(10)
@@ -34,8 +36,6 @@ test_row_47_stack_deleted_with_data = elsewhere(47)
 
 
 def test_every_row_has_one_test_named_after_it():
-    from tests.faults import test_content, test_machines, test_starting, test_teaching
-
     modules = [test_content, test_machines, test_starting, test_teaching]
     names = [name for module in modules for name in vars(module)] + list(globals())
     numbers = sorted(int(name.split("_")[2]) for name in names if name.startswith("test_row_"))
@@ -45,3 +45,11 @@ def test_every_row_has_one_test_named_after_it():
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.number:02d}")
 def test_what_a_row_names_exists(row):
     assert missing(row) == []
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.number:02d}")
+def test_the_page_tells_each_row_with_its_tests(row):
+    """`python -m tests.faults.table` writes the page anew."""
+    (line,) = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith(f"| {row.number} |")]
+    assert row.fault in line and row.answer in line
+    assert all(shown(test) in line for test in row.by or (own(row),))

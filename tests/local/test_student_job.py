@@ -148,7 +148,8 @@ def test_rft_starts_from_a_checkpoint_and_asks_the_reward_function_with_the_docu
     environment = prepare(tmp_path, "rft", rft_rows(), "train.jsonl", changes)
     environment["SM_BASE_CHECKPOINT"] = str(sft_job / "checkpoints" / "step_12")
     assert job.run(environment, invoke) == 0
-    assert [len(event) for _, event in events] == [10, 10, 4] * 2
+    asked_first = [len(rft_rows())]  # one answer to every prompt, to find those that are wrong
+    assert [len(event) for _, event in events] == asked_first + [10, 10, 4] * 2
     assert {arn for arn, _ in events} == {ARN}
     for _, event in events:
         ids = [sample["id"] for sample in event]

@@ -85,6 +85,9 @@ def _bedrock(action: str, path: str, params: dict, arn_of_model: Callable[[str],
     invoked = re.fullmatch(r"/model/(.+)/[a-z-]+", path)
     if invoked:
         return arn_of_model(invoked[1])
+    deployment = re.fullmatch(r"/model-customization/custom-model-deployments/([^/]+)", path)
+    if deployment and not deployment[1].startswith("arn:"):
+        return f"arn:aws:bedrock:{REGION}:{ACCOUNT}:custom-model-deployment/{deployment[1]}"
     named = params.get("modelId") or params.get("modelArn") or params.get("resourceARN")
     if named:
         return arn_of_model(named)

@@ -19,8 +19,8 @@ PAGE = ROOT / "docs" / "reliability.md"
 HEAD = """# What can go wrong, and what happens then
 
 Made by `python -m tests.faults.table`, which runs the tests that it names. The workflows run as in production: the
-state machines of this repository on an interpreter, the handlers behind botocore with a broken wire, the template as it
-is deployed. S3, DynamoDB, SageMaker, Bedrock and EventBridge are in memory. Fields of a result: tests passed of tests run.
+state machines of this repository on an interpreter, the handlers behind botocore with a broken wire, the template as
+it is deployed; S3, DynamoDB, SageMaker, Bedrock and EventBridge are in memory. A result counts the tests that passed.
 
 | # | Fault | What happens | Tests | Result | Beyond a laptop |
 |--:|---|---|---|---|---|

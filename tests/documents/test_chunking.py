@@ -84,6 +84,12 @@ def test_no_word_is_cut_at_an_end_where_there_is_a_space(document: Document, siz
         done = one.end
 
 
+def test_half_the_overlap_wins_over_a_border_that_comes_too_early():
+    text = "the 0000 "
+    first, second = chunk(Document("", "1", "", text), 8, 7)
+    assert first.end - second.start >= 4
+
+
 def prose(words: int) -> str:
     return "".join(f"{'word' * (at % 4 + 1)}{at}{'. ' if at % 17 == 16 else ' '}" for at in range(words))
 

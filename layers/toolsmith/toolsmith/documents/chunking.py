@@ -58,7 +58,7 @@ def _cut(text: str, sections: tuple[Section, ...], size: int, overlap: int) -> I
     while done < total:
         while stops[stop_at] <= done or stops[stop_at] <= min(overlap, total - 1):
             stop_at += 1
-        end = _end(text, start, done, stops[stop_at], size)
+        end = _end(text, start, done, stops[stop_at], size, overlap)
         yield Chunk(titles.at(done), start, end, text[start:end])
         start, done = _start(text, start, end, size, overlap), end
 
@@ -78,20 +78,24 @@ class _Titles:
         return ""
 
 
-def _end(text: str, start: int, done: int, stop: int, size: int) -> int:
-    """Where the chunk that begins at `start` ends; beyond `done`, at most `size` after `start`."""
+def _end(text: str, start: int, done: int, stop: int, size: int, overlap: int) -> int:
+    """Where the chunk that begins at `start` ends; beyond `done`, at most `size` after `start`.
+
+    A chunk is long enough for the next to begin later and still repeat half of the overlap.
+    """
     limit = start + size
     if stop <= limit:
         return stop
-    low = max(done + 1, start + size // 2)
+    least = max(done + 1, start + 1 + (overlap + 1) // 2) if overlap else done + 1
+    low = max(least, start + size // 2)
     for border in _BORDERS:
         found = text.rfind(border, low - len(border), limit)
         if found >= 0 and found + len(border) >= low:
             return found + len(border)
     if text[limit].isspace():
         return limit
-    spaces = [match.end() for match in _SPACE.finditer(text, done, limit)]
-    return spaces[-1] if spaces else _whole_grapheme(text, limit, done)
+    spaces = [match.end() for match in _SPACE.finditer(text, least - 1, limit)]
+    return spaces[-1] if spaces else _whole_grapheme(text, limit, least - 1)
 
 
 def _whole_grapheme(text: str, limit: int, done: int) -> int:

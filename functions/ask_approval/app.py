@@ -1,12 +1,10 @@
 """Asks people whether a run may go on; the execution waits until somebody answers with the task token."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
 from toolsmith.aws import wiring
 from toolsmith.aws.handler import handler
-from toolsmith.events import SOURCE
 from toolsmith.pipeline import approval
 
 
@@ -16,8 +14,7 @@ def app(event: dict[str, Any]) -> None:
     request = approval.ask(
         wiring.work(), wiring.ledger(), event["run"], event["token"], int(event["asked_before"]), datetime.now(UTC)
     )
-    entry = {"EventBusName": wiring.setting("BUS_NAME"), "Source": SOURCE, "DetailType": "Approval Requested"}
-    wiring.client("events").put_events(Entries=[{**entry, "Detail": json.dumps(request.detail)}])
+    wiring.bus().tell("Approval Requested", request.detail)
     wiring.client("sns").publish(
         TopicArn=wiring.setting("TOPIC_ARN"), Subject=request.subject[:100], Message=request.text
     )

@@ -1,6 +1,5 @@
 """The state of documents and of a run as facts, from the ledger, the machines and the jobs' logs."""
 
-import contextlib
 import json
 import re
 from dataclasses import asdict, dataclass, field
@@ -12,7 +11,9 @@ from botocore.exceptions import ClientError
 
 from local.cli import outlook
 from local.cli.place import Place
+from toolsmith.aws.machines import failed_item
 from toolsmith.customization import cost
+from toolsmith.events import failure_of
 
 _STEP = re.compile(r"global_step[=:]\s*(\d+)")
 _NUMBERS = {
@@ -96,11 +97,10 @@ class Watcher:
 
     def why(self, arn: str) -> str:
         """Error and message of an execution that did not succeed."""
-        found = self._clients["stepfunctions"].describe_execution(executionArn=arn)
-        cause = found.get("cause", "")
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            cause = json.loads(cause)["errorMessage"]
-        return f"{found.get('error', found['status'])}: {cause}"[:1000]
+        states = self._clients["stepfunctions"]
+        found = states.describe_execution(executionArn=arn)
+        told = failure_of(found, failed_item(states, found))
+        return f"{told['error']}: {told['cause']}"[:1000]
 
     def state(self, run: str | None = None) -> State:
         """The state now; of the newest run where none is named. `run` stays None where no such run exists."""

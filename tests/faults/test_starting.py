@@ -11,6 +11,7 @@ from tests.template.loading import ROOT, machines, resources, states
 from tests.workflows.bench import INTAKE, SAMPLES, WORK, Bench
 from tests.workflows.functions import Killed
 from toolsmith.aws.ledger import Ledger
+from toolsmith.errors import EventRefused
 from toolsmith.events import failure_of
 
 SAMPLE = (SAMPLES / "caselaw/cl_9900104.json").read_bytes()
@@ -153,10 +154,25 @@ def test_row_09_event_not_taken_or_too_large(bench):
     bench.refused_entries = 0
     assert bench.redrive(other)["status"] == "SUCCEEDED"
     assert bench.told("Document Ingested")[-1]["key"] == "incoming/b.xml"
+    assert bench.told("Run Failed") == [], "the bus took nothing at all, and the function said so"
     arn = bench.stack.arn("IngestMachine")
     detail = failure_of({"stateMachineArn": arn, "executionArn": bench.arn(other), "name": other, "status": "FAILED",
                          "error": "E", "cause": "long " * 300_000})  # fmt: skip
     assert len(json.dumps(detail)) < 200_000
+
+
+def test_a_failure_that_the_bus_does_not_take_at_once_is_told_again(bench):
+    """PutEvents answers 200 and says in its body that it did not take the entry."""
+    arn = bench.stack.arn("IngestMachine")
+    change = {"stateMachineArn": arn, "executionArn": bench.arn("ingest-x"), "name": "ingest-x", "status": "ABORTED"}
+    bench.refused_entries = 3
+    bench.functions.call("AnnounceFailureFunction", {"detail": change})
+    assert [told["execution"] for told in bench.told("Run Failed")] == ["ingest-x"]
+    assert len(bench.nap.slept) == 3
+    bench.refused_entries = 4
+    with pytest.raises(EventRefused, match="'Run Failed': InternalFailure: try again"):
+        bench.functions.call("AnnounceFailureFunction", {"detail": change})
+    assert len(bench.told("Run Failed")) == 1
 
 
 def test_a_busy_s3_is_asked_again(bench):

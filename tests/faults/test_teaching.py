@@ -141,8 +141,25 @@ def test_row_15_no_access_or_no_quota(noisy, code, message, status, words):
     runs = [child for child in noisy.children(name) if child["status"] == "FAILED"]
     said = noisy.engine.describe_execution(runs[0]["executionArn"])
     assert said["error"] == "TeacherUnavailable" and words in said["cause"]
+    (told,) = noisy.told("Run Failed")
+    assert told["error"] == "TeacherUnavailable", "not that some threshold was exceeded"
+    assert words in told["cause"] and message in told["cause"] and "TeachChunks" in told["cause"]
+    assert "stackTrace" not in told["cause"] and words in noisy.mails[-1]["Message"]
     assert calls["Converse"] <= noisy.functions.calls["TeachFunction"], "what cannot work is not tried again"
     assert not noisy.nap.slept
+
+
+def test_a_failed_map_whose_items_cannot_be_read_is_announced_all_the_same(noisy):
+    on_converse(noisy, lambda number, answer: refusal("AccessDeniedException", "no", 403))
+    hidden = fault("AccessDeniedException", "not authorized to perform: states:ListMapRuns", 403)
+
+    def denied(**request):
+        raise hidden
+
+    noisy.wire.calls["stepfunctions.list_map_runs"] = denied
+    noisy.ended(noisy.drop_samples(SAMPLE)[0])
+    (told,) = noisy.told("Run Failed")
+    assert told["error"] == "States.ExceedToleratedFailureThreshold"
 
 
 def spoil(number: int, line: dict) -> object:

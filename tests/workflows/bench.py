@@ -24,7 +24,7 @@ from tests.workflows.functions import Functions
 from tests.workflows.memory_aws import Objects, Table
 from tests.workflows.models import Models, Speech
 from tests.workflows.training import Training
-from toolsmith.aws import wiring
+from toolsmith.aws import bus, wiring
 from toolsmith.aws.ledger import Ledger
 from toolsmith.events import ALL, schema
 from toolsmith.pipeline import ingest
@@ -245,6 +245,7 @@ class Bench:
         patch("boto3.client", _SDK.client)
         patch("boto3.resource", _SDK.resource)
         patch(botocore.endpoint, "time", self.nap)
+        patch(bus, "time", self.nap)
 
     @property
     def wire(self) -> wire.Wire:
@@ -256,7 +257,8 @@ class Bench:
         s3 = {f"s3.{name}": getattr(self.objects, name) for name in memory_aws.OBJECT_CALLS}
         table = {f"dynamodb.{name}": getattr(self.table, name) for name in memory_aws.TABLE_CALLS}
         states = {f"stepfunctions.{method}": self._api(action) for method, action in
-                  (("start_execution", "StartExecution"), ("list_executions", "ListExecutions"))}  # fmt: skip
+                  (("start_execution", "StartExecution"), ("list_executions", "ListExecutions"),
+                   ("list_map_runs", "ListMapRuns"), ("describe_execution", "DescribeExecution"))}  # fmt: skip
         models, training = self.models, self.training
         return {
             **s3, **table, **states,

@@ -83,3 +83,7 @@ class SmokeTestFailed(ToolsmithError):
 
 class NothingDeployed(ToolsmithError):
     """No run has deployed a model yet."""
+
+
+class EventRefused(ToolsmithError):
+    """The bus did not take an event, however often it was sent; the function that sent it is called again."""

@@ -4,6 +4,7 @@ Source is always "toolsmith"; `version` grows when a field changes its meaning, 
 a default may be absent. A trailing underscore is no part of a field's name in the event ("class_" is sent as "class").
 """
 
+import json
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -89,6 +90,20 @@ class DatasetReady(Event):
 
 
 @dataclass(frozen=True)
+class ApprovalRequested(Event):
+    """A run waits for a person before it costs anything; `approve` and `reject` are the commands that answer."""
+
+    detail_type = "Approval Requested"
+    run: str
+    candidate: str
+    verdict: str
+    report: str
+    approve: str
+    expires_at: str
+    reject: str = ""
+
+
+@dataclass(frozen=True)
 class TrainingJobStarted(Event):
     """A training or evaluation job is about to be created."""
 
@@ -158,19 +173,6 @@ class GateFailed(GatePassed):
 
 
 @dataclass(frozen=True)
-class ApprovalRequested(Event):
-    """A candidate passed its gates and waits for a person; `approve` is the command that lets it be registered."""
-
-    detail_type = "Approval Requested"
-    run: str
-    candidate: str
-    verdict: str
-    report: str
-    approve: str
-    expires_at: str
-
-
-@dataclass(frozen=True)
 class ModelDeployed(Event):
     """The model answers at `deployment_arn` and passed the smoke test."""
 
@@ -210,12 +212,11 @@ class RunFailed(Event):
 PUBLISHED: dict[str, type[Event]] = {
     event.detail_type: event
     for event in (
-        DocumentIngested, DocumentRejected, CostEstimated, DatasetReady, TrainingJobStarted, TrainingJobCompleted,
-        TrainingJobFailed, EvaluationCompleted, GatePassed, GateFailed, ModelDeployed, ModelRegistered, RunFailed,
+        DocumentIngested, DocumentRejected, CostEstimated, DatasetReady, ApprovalRequested, TrainingJobStarted,
+        TrainingJobCompleted, TrainingJobFailed, EvaluationCompleted, GatePassed, GateFailed, ModelDeployed,
+        ModelRegistered, RunFailed,
     )
 }  # fmt: skip
-RESERVED: dict[str, type[Event]] = {ApprovalRequested.detail_type: ApprovalRequested}
-ALL = {**PUBLISHED, **RESERVED}
 
 _JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", types.NoneType: "null"}
 
@@ -280,15 +281,31 @@ def breaks(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> li
     return found
 
 
-def failure_of(status_change: Mapping[str, Any]) -> dict[str, Any]:
-    """The detail of "Run Failed" for the detail of an execution's status change (FAILED, TIMED_OUT or ABORTED)."""
-    machine = status_change["stateMachineArn"].rsplit(":", 1)[1]
+def failure_of(status_change: Mapping[str, Any], item: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The detail of "Run Failed" for the detail of an execution's status change (FAILED, TIMED_OUT or ABORTED).
+
+    item: {"error", "cause", "map"} of the item that failed, where a Distributed Map failed because of its items.
+    """
+    failed = item or status_change
+    cause = _words(str(failed.get("cause") or ""))
+    if item:
+        cause = f"{cause} (an item of the map {item['map']} failed so; its map run lists the others)"
     return {
         "version": "1",
-        "machine": machine,
+        "machine": status_change["stateMachineArn"].rsplit(":", 1)[1],
         "execution": status_change["name"],
         "execution_arn": status_change.get("executionArn", ""),
-        "error": status_change.get("error") or status_change["status"],
-        "cause": str(status_change.get("cause") or "")[:2000],
+        "error": failed.get("error") or status_change["status"],
+        "cause": cause,
         "remedy": f"toolsmith redrive {status_change['name']}",
     }
+
+
+def _words(cause: str) -> str:
+    """What a function said when it failed, out of the runtime's JSON; any other cause as it is. 2,000 characters."""
+    try:
+        said = json.loads(cause)
+    except ValueError:
+        said = None
+    text = said.get("errorMessage") if isinstance(said, dict) else None
+    return (text if isinstance(text, str) else cause)[:2000]

@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from toolsmith.aws.bus import Bus
 from toolsmith.aws.ledger import Ledger
 from toolsmith.aws.machines import Machine
 from toolsmith.aws.store import Store
@@ -43,6 +44,11 @@ def work() -> Store:
 @cache
 def ledger() -> Ledger:
     return Ledger(boto3.resource("dynamodb").Table(setting("LEDGER_TABLE")))
+
+
+@cache
+def bus() -> Bus:
+    return Bus(client("events"), setting("BUS_NAME"))
 
 
 @cache

@@ -36,7 +36,7 @@ def incompatible(folder: Path = HERE / "schemas") -> list[str]:
     found = []
     for path in sorted(folder.glob("*.json")):
         old = json.loads(path.read_text(encoding="utf-8"))
-        event = events.ALL.get(old["title"])
+        event = events.PUBLISHED.get(old["title"])
         if event is None:
             found.append(f"{old['title']}: is no longer published")
             continue
@@ -46,7 +46,7 @@ def incompatible(folder: Path = HERE / "schemas") -> list[str]:
 
 def generated() -> dict[str, str]:
     """Path below the repository -> text of every derived file."""
-    schemas = {name: events.schema(event) for name, event in events.ALL.items()}
+    schemas = {name: events.schema(event) for name, event in events.PUBLISHED.items()}
     texts = {f"events/schemas/{file_stem(name)}.json": _json(schema) for name, schema in schemas.items()}
     texts["events/registry.template.yaml"] = _yaml(_registry(schemas))
     texts["events/asyncapi.yaml"] = _yaml(_asyncapi(schemas))
@@ -163,10 +163,9 @@ def _section(name: str, schema: dict[str, Any]) -> str:
         f"| `{field}` | {_kind(kind)} | {'' if field in schema['required'] else 'optional'} |"
         for field, kind in schema["properties"].items()
     )
-    reserved = "\n\nReserved: no machine publishes it yet." if name in events.RESERVED else ""
     stem = file_stem(name)
     files = f"[Schema](../events/schemas/{stem}.json), [sample](../events/published/{stem}.json)."
-    return f"## {name}\n\n{schema['description']}{reserved}\n\n| field | type | |\n|---|---|---|\n{rows}\n\n{files}\n"
+    return f"## {name}\n\n{schema['description']}\n\n| field | type | |\n|---|---|---|\n{rows}\n\n{files}\n"
 
 
 def _kind(kind: dict[str, Any]) -> str:

@@ -10,5 +10,6 @@ from toolsmith.reporting.mail import compose
 @handler
 def app(event: dict[str, Any]) -> None:
     """One EventBridge event -> one SNS message."""
-    mail = compose(event["detail-type"], event["detail"], event.get("region", ""))
+    stack = wiring.setting("POWERTOOLS_SERVICE_NAME")
+    mail = compose(event["detail-type"], event["detail"], event.get("region", ""), stack)
     wiring.client("sns").publish(TopicArn=wiring.setting("TOPIC_ARN"), Subject=mail.subject, Message=mail.text)

@@ -10,7 +10,6 @@ from toolsmith import events
 from toolsmith.reporting.mail import MAX_SUBJECT, compose, console
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = {command for command in ("watch", "report", "redrive", "drop")}
 
 
 def sample(detail_type):
@@ -25,7 +24,7 @@ def assert_sendable(mail):
     assert mail.text.strip()
 
 
-@pytest.mark.parametrize("detail_type", events.ALL)
+@pytest.mark.parametrize("detail_type", events.PUBLISHED)
 def test_every_event_has_a_text_of_its_own(detail_type):
     detail = sample(detail_type)
     mail = compose(detail_type, detail, "eu-central-1")
@@ -36,7 +35,7 @@ def test_every_event_has_a_text_of_its_own(detail_type):
     assert (detail.get("run") or detail.get("execution") or detail["key"]) in mail.text
 
 
-@pytest.mark.parametrize("detail_type", [name for name in events.ALL if name != "Approval Requested"])
+@pytest.mark.parametrize("detail_type", events.PUBLISHED)
 def test_commands_that_are_named_exist(detail_type):
     main = importlib.import_module("local.cli.main")
     following = compose(detail_type, sample(detail_type), "us-east-1").text.partition("Next:")[2].splitlines()
@@ -60,12 +59,20 @@ def test_commands_that_are_named_exist(detail_type):
         ("Run Failed", ["CapacityUnavailable", "/states/home", "toolsmith redrive run-4f2a9c81d07e"]),
         ("Training Job Completed", ["3.9 h", "248.70 USD"]),
         ("Dataset Ready", ["sft/train.jsonl: 1,512 rows"]),
+        ("Approval Requested", ["680.40 USD", "approve run-4f2a9c81d07e", "reject run-4f2a9c81d07e", "nothing is spent"]),
     ],
 )
 def test_the_numbers_the_link_and_the_command_are_there(detail_type, said):
     text = compose(detail_type, sample(detail_type), "us-east-1").text
     for words in said:
         assert words in text
+
+
+@pytest.mark.parametrize("detail_type", events.PUBLISHED)
+def test_commands_act_on_the_stack_that_wrote_the_mail(detail_type):
+    text = compose(detail_type, sample(detail_type), "us-east-1", "toolsmith-prod").text.partition("Next:")[2]
+    ours = [line.strip() for line in text.splitlines() if line.strip().startswith("toolsmith ")]
+    assert ours and all(line.endswith(" --stack toolsmith-prod") for line in ours)
 
 
 def test_a_run_without_a_better_model_is_no_failure_to_redrive():

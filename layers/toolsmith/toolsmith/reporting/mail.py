@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from toolsmith.reporting.breakdown import label
+
 MAX_SUBJECT = 100
 MAX_FIELD = 1200
 
@@ -30,8 +32,11 @@ class Message:
     following: tuple[str, ...] = ()
 
 
-def compose(detail_type: str, detail: Detail, region: str) -> Mail:
-    """The mail of one event; an event without a text of its own, or an unexpected detail, is shown as it is."""
+def compose(detail_type: str, detail: Detail, region: str, stack: str = "") -> Mail:
+    """The mail of one event; an event without a text of its own, or an unexpected detail, is shown as it is.
+
+    stack: its name, which the commands in the mail then act on; without it they act on the local cloud.
+    """
     write = _MESSAGES.get(detail_type)
     try:
         message = write(detail, region) if write else None
@@ -40,7 +45,7 @@ def compose(detail_type: str, detail: Detail, region: str) -> Mail:
     if message is None:
         name = detail.get("run") or detail.get("execution") or detail.get("key") or ""
         message = Message(f"{detail_type} {name}".strip(), (json.dumps(detail, indent=2, ensure_ascii=False),))
-    return Mail(_subject(f"Toolsmith {region}: {message.headline}"), _body(message))
+    return Mail(_subject(f"Toolsmith {region}: {message.headline}"), _body(message, stack))
 
 
 def _subject(text: str) -> str:
@@ -50,13 +55,18 @@ def _subject(text: str) -> str:
     return printable if len(printable) <= MAX_SUBJECT else printable[: MAX_SUBJECT - 3] + "..."
 
 
-def _body(message: Message) -> str:
+def _body(message: Message, stack: str) -> str:
     parts = [message.headline, "\n".join(message.lines)]
     if message.link:
         parts.append(f"Look: {message.link}")
     if message.following:
-        parts.append("Next:\n" + "\n".join(f"    {command}" for command in message.following))
+        parts.append("Next:\n" + "\n".join(f"    {_at(stack, command)}" for command in message.following))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _at(stack: str, command: str) -> str:
+    """The command as it acts on the stack that wrote the mail."""
+    return f"{command} --stack {stack}" if stack and command.startswith("toolsmith ") else command
 
 
 def console(region: str) -> str:
@@ -108,8 +118,9 @@ def _document_rejected(detail: Detail, region: str) -> Message:
         (
             _cut(detail["detail"]),
             f"It lies at {detail['set_aside']} in the intake bucket, with a reason file beside it.",
+            "Everything else goes on. Drop the file again once it is mended.",
         ),
-        following=("toolsmith drop FILE      once the file is mended",),
+        following=("toolsmith drop FILE",),
     )
 
 
@@ -133,10 +144,17 @@ def _dataset_ready(detail: Detail, region: str) -> Message:
     )
 
 
+def _job(detail: Detail) -> str:
+    """ "SFT", "Evaluation of Base with tools": the job of an event, in words."""
+    if detail["stage"] == "evaluate":
+        return f"Evaluation of {label(detail['arm'])}" if "arm" in detail else "An evaluation"
+    return label(detail["stage"])
+
+
 def _job_started(detail: Detail, region: str) -> Message:
     again = f", attempt {detail['attempt'] + 1}" if detail["attempt"] else ""
     return Message(
-        f"{detail['stage']} of {detail['run']} starts (arm {detail['arm']}{again})",
+        f"{_job(detail)} of {detail['run']} starts{again}",
         (f"Job: {detail['job']}",),
         _job_link(detail["job"], region),
         (f"toolsmith watch {detail['run']}",),
@@ -145,7 +163,7 @@ def _job_started(detail: Detail, region: str) -> Message:
 
 def _job_completed(detail: Detail, region: str) -> Message:
     return Message(
-        f"{detail['stage']} of {detail['run']} is done",
+        f"{_job(detail)} of {detail['run']} is done",
         (
             f"Job: {detail['job']}",
             f"Time: {detail['seconds'] / 3600:.1f} h; cost by list price: {detail['usd']:,.2f} USD",
@@ -157,22 +175,22 @@ def _job_completed(detail: Detail, region: str) -> Message:
 
 
 _REMEDIES = {
-    "capacity": "There was no capacity or quota. Ask for quota or wait, then go on:",
-    "diverged": "Loss or reward stopped being a number. Lower the learning rate in the recipe, then start a new run:",
-    "validation": "The service refused the request or the data. Correct it, then go on:",
-    "stopped": "The job was stopped or ran out of time. Go on:",
+    "capacity": "There was no capacity or quota. Ask for quota or wait, then go on.",
+    "diverged": "Loss or reward stopped being a number. Lower the learning rate in the recipe, then start a new run.",
+    "validation": "The service refused the request or the data. Correct it, then go on.",
+    "stopped": "The job was stopped or ran out of time. Go on.",
 }
 
 
 def _job_failed(detail: Detail, region: str) -> Message:
-    remedy = _REMEDIES.get(detail["class"], "Read the job's log, mend the cause, then go on:")
+    remedy = _REMEDIES.get(detail["class"], "Read the job's log, mend the cause, then go on.")
     again = (
         "aws s3 cp REQUEST.json s3://INTAKE_BUCKET/runs/"
         if detail["class"] == "diverged"
         else f"toolsmith redrive {detail['run']}"
     )
     return Message(
-        f"{detail['stage']} of {detail['run']} failed ({detail['class']})",
+        f"{_job(detail)} of {detail['run']} failed ({detail['class']})",
         (f"Job: {detail['job']}", _cut(detail["reason"]), remedy),
         _job_link(detail["job"], region),
         (again,),
@@ -181,7 +199,7 @@ def _job_failed(detail: Detail, region: str) -> Message:
 
 def _evaluation_completed(detail: Detail, region: str) -> Message:
     return Message(
-        f"{detail['arm']} of {detail['run']} scores {_percent(detail['score'])}",
+        f"{label(detail['arm'])} of {detail['run']} scores {_percent(detail['score'])}",
         (f"As the talk counted: {_percent(detail['talk_score'])}", f"Job: {detail['job']}"),
         _job_link(detail["job"], region),
         (f"toolsmith watch {detail['run']}",),
@@ -191,8 +209,8 @@ def _evaluation_completed(detail: Detail, region: str) -> Message:
 def _gate(word: str, effect: str) -> Callable[[Detail, str], Message]:
     def write(detail: Detail, region: str) -> Message:
         return Message(
-            f"{detail['run']}: gate {detail['gate']} {word}",
-            (f"{detail['reason']}.", effect.format(**{name: detail[name] for name in ("candidate", "rival")})),
+            f"{detail['run']}: {label(detail['candidate'])} {word} its gate",
+            (f"{detail['reason']}.", effect.format(label(detail["candidate"]))),
             following=(f"toolsmith watch {detail['run']}",),
         )
 
@@ -200,11 +218,16 @@ def _gate(word: str, effect: str) -> Callable[[Detail, str], Message]:
 
 
 def _approval_requested(detail: Detail, region: str) -> Message:
+    answers = (detail["approve"], detail.get("reject", ""))
     return Message(
-        f"{detail['run']}: {detail['candidate']} waits for your approval",
-        (_cut(detail["verdict"]), f"Without an answer by {detail['expires_at']} the run ends."),
+        f"{detail['run']} waits for your approval",
+        (
+            _cut(detail["candidate"]),
+            _cut(detail["verdict"]),
+            f"Without an answer by {detail['expires_at']} the run ends, and nothing is spent.",
+        ),
         _object_link(detail["report"], region),
-        (f"toolsmith report {detail['run']}", detail["approve"]),
+        tuple(command for command in answers if command),
     )
 
 
@@ -222,12 +245,11 @@ def _model_deployed(detail: Detail, region: str) -> Message:
 
 
 def _model_registered(detail: Detail, region: str) -> Message:
-    call = f"aws bedrock-runtime converse --region {region} --model-id {detail['deployment_arn']} --messages ..."
     return Message(
-        f"{detail['run']} registered its {detail['candidate']} model",
+        f"{detail['run']} registered its {label(detail['candidate'])} model",
         (_cut(detail["verdict"]), f"Model: {detail['model_arn']}", f"Deployment: {detail['deployment_arn']}"),
         _object_link(detail["report"], region),
-        (f"toolsmith report {detail['run']}", call),
+        (f"toolsmith report {detail['run']}", 'toolsmith ask "QUESTION"'),
     )
 
 
@@ -257,10 +279,8 @@ _MESSAGES: dict[str, Callable[[Detail, str], Message]] = {
     "Training Job Completed": _job_completed,
     "Training Job Failed": _job_failed,
     "Evaluation Completed": _evaluation_completed,
-    "Gate Passed": _gate("passed", "{candidate} is better than {rival} on the same questions."),
-    "Gate Failed": _gate(
-        "not passed", "{candidate} is not shown to be better than {rival}; it will not be registered."
-    ),
+    "Gate Passed": _gate("passed", "The run goes on with {}."),
+    "Gate Failed": _gate("did not pass", "{} will not be registered."),
     "Approval Requested": _approval_requested,
     "Model Deployed": _model_deployed,
     "Model Registered": _model_registered,

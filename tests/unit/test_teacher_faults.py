@@ -78,7 +78,8 @@ FAULTS: dict[str, Callable[..., Reply]] = {
     "refusing": lambda answer: Reply.of(said("I'm sorry, but I can't help with that.")),
     "too long": lambda answer: Reply.of(said('{"examples": [{"categ', "max_tokens")),
 }
-PASSING = ("throttled", "down", "not ready", "timed out", "silent")
+PASSING = ("throttled", "down", "not ready", "timed out", "silent", "cut", "unfinished")
+BROKEN_OFF = ("cut", "unfinished")  # the answer was given, and paid, but did not arrive
 
 
 class Line:
@@ -219,7 +220,8 @@ def test_a_fifth_of_all_calls_fails_and_nothing_is_lost_or_doubled(line, clean, 
     if name in PASSING:
         assert [one["id"] for one in kept] == clean[1]
     paid = Counter(prompt for prompt in line.prompts if prompt != "hi")
-    assert set(paid.values()) == {1}, "what was answered was asked again"
+    lost = sum(line.hits(number) for number in range(next(line.sent))) if name in BROKEN_OFF else 0
+    assert sum(paid.values()) - lost == len(paid), "what was answered was asked again"
 
 
 @pytest.mark.parametrize(("name", "reason"), [("cut", "malformed"), ("unfinished", "malformed"),

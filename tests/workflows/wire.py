@@ -5,6 +5,7 @@ Serialization, signing, retries and parsing are botocore's own, so a fault that 
 
 import json
 import threading
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -105,7 +106,10 @@ def _unchunked(data: bytes) -> bytes:
 
 def _json(service: str) -> Callable[..., Reply]:
     def answer(calls: dict[str, Callable[..., Any]], operation: str, request: Any) -> Reply:
-        return Reply.of(calls[f"{service}.{_snake(operation)}"](**json.loads(_body(request) or b"{}")))
+        reply = Reply.of(calls[f"{service}.{_snake(operation)}"](**json.loads(_body(request) or b"{}")))
+        if service == "dynamodb":  # which tells the SDK how to see a body that broke off
+            return Reply(200, reply.body, (*reply.headers, ("x-amz-crc32", str(zlib.crc32(reply.body)))))
+        return reply
 
     return answer
 

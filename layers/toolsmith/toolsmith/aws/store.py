@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, IncompleteReadError, ResponseStreamingError
 
 from toolsmith.errors import DocumentRejected
 
 _ABSENT = {"NoSuchKey", "404", "NotFound", "NoSuchVersion"}
+# The SDK's retries end where the body begins: one that breaks off is ours to read again.
+_BROKEN_OFF = (IncompleteReadError, ResponseStreamingError)
+READS = 4
 
 
 class Store:
@@ -23,6 +27,12 @@ class Store:
 
     def read(self, key: str, version: str | None = None, limit: int | None = None) -> bytes:
         """The object's bytes. Raises KeyError, or DocumentRejected("too_large") above `limit` bytes."""
+        for _ in range(READS - 1):
+            with suppress(*_BROKEN_OFF):
+                return self._body(key, version, limit).read()
+        return self._body(key, version, limit).read()
+
+    def _body(self, key: str, version: str | None, limit: int | None) -> Any:
         wanted = {"VersionId": version} if version else {}
         try:
             found = self._s3.get_object(Bucket=self.bucket, Key=key, **wanted)
@@ -32,7 +42,7 @@ class Store:
             raise
         if limit is not None and found["ContentLength"] > limit:
             raise DocumentRejected("too_large", f"{key} has {found['ContentLength']} bytes, more than {limit}")
-        return found["Body"].read()
+        return found["Body"]
 
     def write(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
         self._s3.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type)

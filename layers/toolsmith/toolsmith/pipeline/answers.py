@@ -6,9 +6,10 @@ import threading
 from typing import Any
 
 from toolsmith.pipeline.ports import Store, Voice
-from toolsmith.teaching import TeacherReply
+from toolsmith.teaching import TeacherReply, is_cut_off
 
 MAX_TOKENS, TEMPERATURE = 4000, 0.5
+SENDS = 3  # of a prompt whose answer breaks off on its way
 HELLO = {"messages": [{"role": "user", "content": [{"text": "hi"}]}], "inferenceConfig": {"maxTokens": 16}}
 
 
@@ -59,9 +60,18 @@ class KeptTeacher:
         except KeyError:
             pass
         self._greet()
-        response = self._voice.converse(body)
+        response = self._whole(body)
         if is_whole(response):
             self._answers.write_json(path, response)
+        return response
+
+    def _whole(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The response to a body; one that broke off on its way is asked for again, so that a torn connection does not
+        look like a poor answer. The last one where all broke off: the lesson says so."""
+        for _ in range(SENDS):
+            response = self._voice.converse(body)
+            if not is_cut_off(response):
+                break
         return response
 
     def _greet(self) -> None:

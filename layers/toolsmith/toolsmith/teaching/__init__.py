@@ -7,7 +7,7 @@ from toolsmith.teaching.answer import Rejection
 from toolsmith.teaching.diversity import Axes, Wanted, sample
 from toolsmith.teaching.execution import execution_check
 from toolsmith.teaching.prompt import Prompt, build_prompt, load_canon, make_nonce, repair_prompt
-from toolsmith.teaching.reply import TeacherReply
+from toolsmith.teaching.reply import TeacherReply, is_cut_off
 from toolsmith.teaching.semantic import Review, reviewed_by
 from toolsmith.teaching.teach import ChunkOutcome, resume_chunk, teach_chunk
 from toolsmith.teaching.verify import Origin, Verification, verify
@@ -24,6 +24,7 @@ __all__ = [
     "Wanted",
     "build_prompt",
     "execution_check",
+    "is_cut_off",
     "load_canon",
     "make_nonce",
     "repair_prompt",

@@ -46,6 +46,15 @@ class TeacherReply:
             return cls("", "malformed", *tokens, fault=str(wrong))
 
 
+def is_cut_off(response: Any) -> bool:
+    """Whether parts of a Converse response are missing: it broke off on its way, whatever the model had said."""
+    if not isinstance(response, Mapping) or not isinstance(response.get("stopReason"), str):
+        return True
+    output = response.get("output")
+    message = output.get("message") if isinstance(output, Mapping) else None
+    return not isinstance(message, Mapping) or "content" not in message
+
+
 def _stop_reason(response: Mapping[str, Any]) -> str:
     reason = response.get("stopReason")
     if not isinstance(reason, str) or not reason:

@@ -46,6 +46,7 @@ test: setup
 lint: setup
 	$(VENV)/bin/ruff check .
 	AWS_DEFAULT_REGION=us-east-1 .venv-sam/bin/sam validate --lint
+	.venv-sam/bin/cfn-lint -r us-east-1 -t events/*.template.yaml
 
 destroy: setup
 	$(VENV)/bin/toolsmith destroy $(if $(STACK),--stack $(STACK))

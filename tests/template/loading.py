@@ -27,8 +27,8 @@ _Loader.add_multi_constructor("!", _tagged)
 
 
 @cache
-def template() -> dict[str, Any]:
-    return yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), Loader=_Loader)
+def template(path: str = "template.yaml") -> dict[str, Any]:
+    return yaml.load((ROOT / path).read_text(encoding="utf-8"), Loader=_Loader)
 
 
 def resources(kind: str) -> dict[str, dict[str, Any]]:

@@ -6,10 +6,12 @@ checker doesn't need are replaced by empty ones:
     pip install --no-deps --target .venv-bfcl bfcl-eval==2026.3.23
 """
 
+import ast
 import copy
 import importlib
 import json
 import random
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +24,8 @@ CATEGORIES = (
     "live_simple", "live_multiple", "live_parallel", "live_parallel_multiple",
 )  # fmt: skip
 INSTALL = "pip install --no-deps --target .venv-bfcl bfcl-eval==2026.3.23"
+
+DECODING = ("ast_parse", "resolve_ast_call", "resolve_ast_by_type", "default_decode_ast_prompting")
 
 
 class Entry(NamedTuple):
@@ -74,6 +78,27 @@ def load_checker(place: Path) -> Callable[..., bool | None]:
             return None
 
     return valid
+
+
+def load_decoder(place: Path) -> Callable[[str], list[dict[str, Any]] | None]:
+    """BFCL's own reading of a text in Python call syntax; None where it fails. Its module imports every provider's SDK,
+    so the few functions that read are taken out of it.
+    """
+    formats = importlib.import_module("bfcl_eval.constants.enums").ReturnFormat
+    module = ast.parse((place / "bfcl_eval" / "model_handler" / "utils.py").read_text(encoding="utf-8"))
+    module.body = [part for part in module.body if isinstance(part, ast.FunctionDef) and part.name in DECODING]
+    held: dict[str, Any] = {"ast": ast, "re": re, "ReturnFormat": formats}
+    exec(compile(module, "bfcl_eval", "exec"), held)  # noqa: S102 - the pinned package's own functions
+
+    def read(text: str) -> list[dict[str, Any]] | None:
+        try:
+            calls = held["default_decode_ast_prompting"](text)
+        except Exception:
+            return None
+        plain = all(isinstance(call, dict) and len(call) == 1 for call in calls)
+        return calls if plain and all(isinstance(given, dict) for call in calls for given in call.values()) else None
+
+    return read
 
 
 def own_form(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:

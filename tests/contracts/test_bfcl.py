@@ -19,6 +19,11 @@ def oracle():
 
 
 @pytest.fixture(scope="module")
+def decode(oracle):
+    return bfcl_oracle.load_decoder(bfcl_oracle.folder())
+
+
+@pytest.fixture(scope="module")
 def verdicts(oracle):
     """(mutation, entry, calls, BFCL's verdict, ours) for every mutated answer."""
     valid, entries = oracle
@@ -78,3 +83,80 @@ def test_calls_read_from_text_get_the_same_verdict(verdicts):
         if all(key.isidentifier() and not keyword.iskeyword(key) for call in calls for key in call["arguments"]):
             judged = judge(entry.tools, entry.accept, f"[{', '.join(written)}]")
             assert judged.valid is ours.valid, (written, judged, ours)
+
+
+def python_calls(calls, separator=", ", literal=repr):
+    given = [", ".join(f"{key}={literal(value)}" for key, value in call["arguments"].items()) for call in calls]
+    return separator.join(f"{call['name']}({one})" for call, one in zip(calls, given, strict=True))
+
+
+TEXTS = {
+    "list": lambda calls: f"[{python_calls(calls)}]",
+    "bare": python_calls,
+    "JSON literals": lambda calls: f"[{python_calls(calls, literal=json.dumps)}]",
+    "over lines": lambda calls: "[\n    " + python_calls(calls, ",\n    ") + ",\n]",
+    "fence without a language": lambda calls: f"```\n[{python_calls(calls)}]\n```",
+    "backticks": lambda calls: f"`{python_calls(calls)}`",
+    "not closed": lambda calls: f"[{python_calls(calls)}",
+    "not opened": lambda calls: f"{python_calls(calls)}]",
+    "in parentheses": lambda calls: f"({python_calls(calls)})",
+    "words after": lambda calls: f"[{python_calls(calls)}]\n\nThis calls the function.",
+    "words before": lambda calls: f"Here you go: [{python_calls(calls)}]",
+    "semicolons": lambda calls: python_calls(calls, "; "),
+    "lines": lambda calls: python_calls(calls, "\n"),
+    "escaped underscores": lambda calls: f"[{python_calls(calls)}]".replace("_", "\\_"),
+    "cut off": lambda calls: f"[{python_calls(calls)}]"[:-4],
+    "assigned": lambda calls: f"result = {python_calls(calls)}",
+    "printed": lambda calls: f"print({python_calls(calls)})",
+    "list in a list": lambda calls: f"[[{python_calls(calls)}]]",
+}
+
+
+def test_texts_are_read_as_bfcl_reads_them(verdicts, oracle, decode):
+    """Python call syntax in every writing met; what BFCL can't read is not valid for us either."""
+    valid, _ = oracle
+    deviations, readable = [], 0
+    for mutation, entry, calls, _, _ in verdicts[::29]:
+        if mutation == "argument_null":  # json.dumps writes a name for it, which BFCL takes for a text
+            continue
+        ours = Judge(entry.tools, entry.accept)
+        for style, write in TEXTS.items():
+            text = write(calls)
+            read = decode(text)
+            expected = read is not None and valid(entry, read, dots_allowed=mutation != "underscored")
+            readable += read is not None
+            if ours.verdict(text).valid is not bool(expected):
+                deviations.append((style, entry.identity, mutation, text))
+    assert readable > 10_000
+    assert not deviations, deviations[:3]
+
+
+DECODED = {
+    "BFCL's own": bfcl_oracle.own_form,
+    "arguments as text": lambda calls: [{call["name"]: json.dumps(call["arguments"])} for call in calls],
+    "function and parameters": lambda calls: [{"function": c["name"], "parameters": c["arguments"]} for c in calls],
+    "OpenAI": lambda calls: {
+        "content": None,
+        "tool_calls": [
+            {"id": "c", "type": "function", "function": {**c, "arguments": json.dumps(c["arguments"])}} for c in calls
+        ],
+    },
+    "blocks": lambda calls: [
+        {"text": "So:"},
+        *({"toolUse": {"toolUseId": "t", "name": c["name"], "input": c["arguments"]}} for c in calls),
+    ],
+    "tags": lambda calls: "".join(f"<tool_call>\n{json.dumps(call)}\n</tool_call>\n" for call in calls),
+    "JSON between semicolons": lambda calls: "; ".join(json.dumps(call) for call in calls),
+    "JSON in a fence": lambda calls: f"```json\n{json.dumps(calls)}\n```",
+}
+
+
+def test_calls_in_every_decoded_form_get_the_same_verdict(verdicts):
+    for mutation, entry, calls, _, ours in verdicts[::19]:
+        if mutation == "tupled" or not calls:
+            continue
+        prepared = Judge(entry.tools, entry.accept)
+        for form, write in DECODED.items():
+            judged = prepared.verdict(write(calls))
+            assert judged.valid is ours.valid, (form, entry.identity, mutation, judged)
+            assert judged.score >= 0.9 or not ours.valid

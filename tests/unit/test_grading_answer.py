@@ -20,6 +20,7 @@ SAMPLE = {
 }
 TOOL_USE = {"toolUse": {"toolUseId": "t1", "name": CALL["name"], "input": CALL["arguments"]}}
 OPENAI = {"id": "c1", "type": "function", "function": {**CALL, "arguments": json.dumps(CALL["arguments"])}}
+PYTHON = 'statute_retrieval(regulation="17 CFR 230.501(a)")'
 
 SHAPES = {
     "plan": TEXT,
@@ -45,7 +46,7 @@ SHAPES = {
     "compact call": json.dumps([{CALL["name"]: CALL["arguments"]}]),
     "compact call with text arguments": [{CALL["name"]: json.dumps(CALL["arguments"])}],
     "documented call": {"tool_called": CALL["name"], "tool_parameters": CALL["arguments"]},
-    "python": 'statute_retrieval(regulation="17 CFR 230.501(a)")',
+    "python": PYTHON,
     "python list in a fence": "```python\n[statute_retrieval(regulation='17 CFR 230.501(a)')]\n```",
     "fence": f"```json\n{TEXT}\n```",
     "bare fence": f"```\n{TEXT}\n```",
@@ -56,6 +57,15 @@ SHAPES = {
     "words before": f"The question [1] asks for a definition {{of a rule}}. So:\n{TEXT}",
     "tool call tags": f"<tool_call>\n{json.dumps(CALL)}\n</tool_call>",
     "tool calls token": f"[TOOL_CALLS] [{json.dumps(CALL)}]",
+    "function named by a text": [{"function": CALL["name"], "parameters": CALL["arguments"]}],
+    "tool name": [{"tool_name": CALL["name"], "parameters": CALL["arguments"]}],
+    "function call blocks": [{"functionCall": {"name": CALL["name"], "args": CALL["arguments"]}}],
+    "function tag": f"<function={CALL['name']}>{json.dumps(CALL['arguments'])}</function>",
+    "python in a tag": f"<TOOLCALL>[{PYTHON}]</TOOLCALL>",
+    "python in backticks": f"`{PYTHON}`",
+    "python in brackets": f"({PYTHON})",
+    "python list not closed": f"[{PYTHON}",
+    "python list not opened": f"{PYTHON}]",
 }
 
 
@@ -152,4 +162,12 @@ def test_python_values_are_read_without_being_run():
         Call("f", {"a": -1, "b": [1.5, True], "c": {"k": None}, "d": (1, 2), "e": 6, "g": "name", "h": "other()"}),
     )
     for refused in ("f(1)", "f(a=1, **b)", "f(a=lambda: 1)", "f(a=9**9**9)", "f(a='x'*10**9)", "f(a=[x for x in y])"):
+        assert parse_answer(refused).reason != "ok", refused
+
+
+def test_python_arithmetic_is_done_within_limits():
+    assert parse_answer("f(a=10**-2, b=7//2, c=7%4, d='x'+'y', e=[1]+[2])").calls == (
+        Call("f", {"a": 0.01, "b": 3, "c": 3, "d": "xy", "e": [1, 2]}),
+    )
+    for refused in ("f(a=1/0)", "f(a=1e300**60)", "f(a=10.0**64*1e300**2)", "f(a={[1]: 2})", "f(a='x'+1)"):
         assert parse_answer(refused).reason != "ok", refused

@@ -200,6 +200,19 @@ def test_the_strict_verdict_tells_abstaining_from_failing():
     attempts = ("f(x=1", "I'd call f(x=1) here", '[{"name": "f", "arguments": {"x": ', "<tool_call>f</tool_call>")
     for failed in ("", *attempts):
         assert not judge(TOOLS, [], failed).valid, failed
+    for words in ('I need {"city": unknown} first.', "`f(x, y)` can't do that.", ["Sorry."], {"content": "Sorry."}):
+        assert judge(TOOLS, [], words).reason == "abstained_in_words", words
+    for failed in ("g(x={[1]: 2})", "print('no')", '```json\n{"x": '):
+        assert not judge(TOOLS, [], failed).valid, failed
+
+
+def test_a_name_may_have_underscores_for_its_dots():
+    accept, call = [{"name": "a.f", "arguments": {"x": [1]}}], {"arguments": {"x": 1}}
+    parameters = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
+    for tool in ("a.f", "a_f"):
+        for name in ("a.f", "a_f"):
+            assert judge([{"name": tool, "parameters": parameters}], accept, [{"name": name, **call}]).valid
+    assert not judge([{"name": "a.f", "parameters": parameters}], accept, [{"name": "a-f", **call}]).valid
 
 
 REASONS = {

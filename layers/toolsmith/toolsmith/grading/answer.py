@@ -18,10 +18,12 @@ MAX_REPEATS = 3
 SPECIAL_TOKEN = re.compile(r"<\|[^|<>]{1,64}\|>")
 REASONING = re.compile(r"<(think|thinking|reasoning|thought)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 SOLUTION = "<|begin_of_solution|>"
-WRAPPERS = re.compile(r"</?(?:tool_call|tool_calls|tools|function_call|answer)>|\[/?TOOL_CALLS?\]|```[\w-]*")
+WRAPPERS = re.compile(r"</?(?:tool_?calls?|tools|function_call|answer)>|\[/?TOOL_CALLS?\]|```[\w-]*", re.IGNORECASE)
 JSON_START = re.compile(r"[\[{]")
 LOOKS_LIKE_JSON = re.compile(r"""\{\s*["'}]|\[\s*[\[{"'\]]""")
-LOOKS_LIKE_CODE = re.compile(r"'?\[?\s*[A-Za-z_][\w.]*\s*\(")
+LOOKS_LIKE_CODE = re.compile(r"[\s`'(\[]*[A-Za-z_][\w.]*\s*\(")
+ENDS_OF_CODE = frozenset(")]',`")
+FUNCTION_TAG = re.compile(r"<function=([\w.-]+)>\s*")
 
 
 class Answer(NamedTuple):
@@ -71,7 +73,7 @@ def _read_text(text: str) -> Answer:
         return unread("empty")
     if text[0] == "{" and (plan := _plain_plan(text)) is not None:
         return Answer(plan.calls, plan.category, "ok", plan.more)
-    body = _without_envelope(text)
+    body = _tagged_as_json(_without_envelope(text))
     calls = _code(body)
     if calls is not None:
         return Answer(calls, None, "ok", False)
@@ -113,6 +115,13 @@ def _without_envelope(text: str) -> str:
     if SOLUTION in text:
         text = text.rsplit(SOLUTION, 1)[1]
     return REASONING.sub(" ", SPECIAL_TOKEN.sub(" ", text)) if "<" in text else text
+
+
+def _tagged_as_json(text: str) -> str:
+    """Calls written as `<function=name>{arguments}</function>` in the form of all others, {name: {arguments}}."""
+    if "<function=" not in text:
+        return text
+    return FUNCTION_TAG.sub(r'{"\1":', text).replace("</function>", "}")
 
 
 def _plans_in(text: str) -> tuple[list[Plan], str]:
@@ -172,8 +181,8 @@ def _says_more(rest: str) -> bool:
 
 def _code(text: str) -> tuple[Call, ...] | None:
     """The calls of an answer in Python call syntax."""
-    body = WRAPPERS.sub("", text).strip() if "`" in text else text.strip()
-    if not LOOKS_LIKE_CODE.match(body) or body[-1] not in ")]'":
+    body = (WRAPPERS.sub("", text) if "`" in text or "<" in text or "[T" in text else text).strip()
+    if not LOOKS_LIKE_CODE.match(body) or body[-1] not in ENDS_OF_CODE:
         return None
     from toolsmith.grading.python_calls import read_python_calls  # `ast` costs 5 ms that few answers need
 

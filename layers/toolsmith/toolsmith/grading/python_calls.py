@@ -1,9 +1,15 @@
 """Python call syntax, `[tool(parameter="value"), ...]`, as several models write calls; read without evaluating."""
 
 import ast
+import operator as of
 from typing import Any
 
 from toolsmith.grading.shapes import Call
+
+OPERATORS = {
+    ast.Add: of.add, ast.Sub: of.sub, ast.Mult: of.mul, ast.Div: of.truediv, ast.FloorDiv: of.floordiv,
+    ast.Mod: of.mod, ast.Pow: of.pow,
+}  # fmt: skip
 
 
 class _Unreadable(ValueError):
@@ -11,14 +17,18 @@ class _Unreadable(ValueError):
 
 
 def read_python_calls(text: str) -> tuple[Call, ...] | None:
-    """The calls of a text that is one Python expression: a call, or a list of calls. None for anything else."""
+    """The calls of a text that is one Python expression: a call, or a list of calls. None for anything else.
+
+    As BFCL reads answers, backticks and quotes around the expression are dropped, and a missing bracket is added.
+    """
+    body = text.strip("`\n '")
+    body = f"{'' if body[:1] == '[' else '['}{body}{'' if body[-1:] == ']' else ']'}"
     try:
-        body = ast.parse(text.strip().strip("'"), mode="eval").body
-        items = [body] if isinstance(body, ast.Call) else getattr(body, "elts", None)
+        items = getattr(ast.parse(body, mode="eval").body, "elts", None)
         if items is None or not all(isinstance(item, ast.Call) for item in items):
             return None
         return tuple(_call(item) for item in items)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, TypeError, ArithmeticError, RecursionError, MemoryError):
         return None
 
 
@@ -56,17 +66,13 @@ def _value(node: ast.expr) -> Any:
 
 
 def _arithmetic(left: Any, operator: ast.operator, right: Any) -> Any:
+    if isinstance(operator, ast.Add) and type(left) is type(right) and type(left) in (str, list):
+        return left + right
     if not all(type(side) in (int, float) for side in (left, right)):
         raise _Unreadable("arithmetic on what is not a number")
-    match operator:
-        case ast.Add():
-            return left + right
-        case ast.Sub():
-            return left - right
-        case ast.Mult():
-            return left * right
-        case ast.Div() if right:
-            return left / right
-        case ast.Pow() if abs(left) <= 1e6 and 0 <= right <= 64:
-            return left**right
-    raise _Unreadable("unknown arithmetic")
+    if isinstance(operator, ast.Pow) and (abs(left) > 1e6 or abs(right) > 64):
+        raise _Unreadable("a power too high to be meant")
+    compute = OPERATORS.get(type(operator))
+    if compute is None:
+        raise _Unreadable("unknown arithmetic")
+    return compute(left, right)

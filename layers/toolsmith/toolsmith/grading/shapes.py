@@ -1,7 +1,7 @@
 """The shapes in which decoded JSON can hold calls.
 
 Sources: Converse `toolUse` blocks (Amazon Bedrock API reference, ToolUseBlock), OpenAI `tool_calls` (chat completion
-message), the published sample's `Query analysis` object, BFCL's `{function: arguments}`.
+message), Gemini's `functionCall`, the published sample's `Query analysis` object, BFCL's `{function: arguments}`.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from toolsmith.grading.strict_json import BrokenJson, decode
 
 ARGUMENT_KEYS = ("arguments", "parameters", "input", "args", "Parameters")
+CALL_WRAPPERS = ("toolUse", "function", "functionCall", "function_call")
+NAME_KEYS = ("name", "Tool", "tool_name", "function")
 PLAN_KEYS = frozenset(("category", "calls"))
 SAMPLE_NULLS = frozenset(("", "n/a", "na", "none", "null"))
 
@@ -149,7 +151,9 @@ OBJECT_SHAPES: dict[str, Callable[[dict[str, Any]], Plan | None]] = {
 }
 
 
-NOT_TOOLS = frozenset((*OBJECT_SHAPES, *ARGUMENT_KEYS, *PLAN_KEYS, "text", "type", "reasoningContent", "message"))
+NOT_TOOLS = frozenset(
+    (*OBJECT_SHAPES, *ARGUMENT_KEYS, *CALL_WRAPPERS, *PLAN_KEYS, "text", "type", "reasoningContent", "message")
+)
 
 
 def _calls(value: Any) -> tuple[Call, ...]:
@@ -178,11 +182,11 @@ def read_call(value: dict[str, Any], listed: bool = False) -> Call | None:
 
     listed: the object stands in a list of calls, so a missing argument object means no arguments.
     """
-    for wrapper in ("toolUse", "function"):
+    for wrapper in CALL_WRAPPERS:
         inner = value.get(wrapper)
-        if isinstance(inner, dict):
+        if isinstance(inner, dict) and "name" in inner:
             return read_call(inner, listed=True)
-    name = value.get("name", value.get("Tool"))
+    name = next((value[key] for key in NAME_KEYS if key in value), None)
     if isinstance(name, str):
         for key in ARGUMENT_KEYS:
             if key in value:

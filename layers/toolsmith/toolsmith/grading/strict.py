@@ -6,16 +6,20 @@ are there, no other parameter is, types are exact (an integer may stand for a fl
 are compared without case, blanks and ``, . / - _ * ^``, and "" among the accepted values makes a parameter optional.
 """
 
+import re
 from typing import Any, NamedTuple
 
 from toolsmith.grading.answer import Answer, parse_answer
 from toolsmith.grading.matching import best_matching
 from toolsmith.grading.reference import Expected, read_accept
 from toolsmith.grading.settings import settings
-from toolsmith.grading.shapes import Call
+from toolsmith.grading.shapes import Call, Malformed, read_plan
 from toolsmith.grading.strict_values import OK, WRONG_TYPE, Check, check_of
 
 NAME_SHARE = 0.25
+ARGUMENTS = r"\((?:\w+=|[\"'\d)])"
+READ_AS_WORDS = ("no_plan", "invalid_json", "duplicate_key", "not_a_number")
+CALL_MARKS = ("<tool_call", "[TOOL_CALL", '"arguments"', '"parameters"', "toolUse", "tool_calls", "<function")
 
 
 class Verdict(NamedTuple):
@@ -83,23 +87,27 @@ class Judge:
                 return "no_match"
         return OK
 
-    def _abstention(self, calls: Any, read: Answer | None, answer: Any) -> Verdict:
-        """No call is right: an explicit empty plan, or plain words that don't try to call anything."""
-        read = read or Answer(tuple(calls), None, "ok", False)
-        if read.reason == "ok" and not read.calls:
-            return Verdict(True, OK, 1.0)
-        if read.reason == "ok":
+    def _abstention(self, calls: list[Call], read: Answer | None, answer: Any) -> Verdict:
+        """No call is right: an explicit empty plan, or words that don't try to call anything."""
+        if calls:
             return Verdict(False, "called_a_tool", 0.0)
-        if read.reason == "no_plan" and isinstance(answer, str) and not self._tries_to_call(answer):
-            return Verdict(True, "abstained_in_words", 1.0)
-        return Verdict(False, read.reason, 0.0)
+        if read is None or read.reason == "ok":
+            return Verdict(True, OK, 1.0)
+        text = _words_of(answer)
+        if read.reason not in READ_AS_WORDS or text is None or self._tries_to_call(text):
+            return Verdict(False, read.reason, 0.0)
+        return Verdict(True, "abstained_in_words", 1.0)
 
     def _tries_to_call(self, text: str) -> bool:
+        """Whether a text that no call could be read from sets out to be one: such a failure is no abstention."""
         squeezed = text.replace(" ", "")
-        marks = ("<tool_call", "[TOOL_CALL", '"arguments"', '"parameters"', "toolUse", "tool_calls", "<function")
+        if squeezed.lstrip("`\njson")[:2] in ('{"', "{'", "[{", '["') or any(mark in squeezed for mark in CALL_MARKS):
+            return True
         names = [opened["name"] for opened in map(_open, self._tools) if opened is not None]
-        spellings = {form for name in names for form in (name, name.replace(".", "_"))}
-        return any(mark in squeezed for mark in marks) or any(f"{name}(" in squeezed for name in spellings)
+        spellings = "|".join(sorted({re.escape(form) for name in names for form in (name, _underscored(name))}))
+        if spellings and re.search(rf"(?:{spellings}){ARGUMENTS}", squeezed):
+            return True
+        return re.match(rf"[\s`'(\[]*[A-Za-z_][\w.]*{ARGUMENTS}", squeezed) is not None
 
     def _partial(self, calls: list[Call]) -> float:
         """A graded score for an answer with errors: shares of names and arguments, extra calls subtracted."""
@@ -127,7 +135,8 @@ class Matcher(dict[str, Check]):
     def __init__(self, expected: Expected, schema: dict[str, Any] | None) -> None:
         self.name, self._accepted = expected
         # Providers whose API forbids dots in names get them as underscores; BFCL accepts that spelling for them.
-        self.names = (self.name, self.name.replace(".", "_")) if "." in self.name else (self.name,)
+        spelled = schema["name"] if schema is not None else self.name
+        self.names = tuple({self.name, _underscored(self.name), spelled, _underscored(spelled)})
         self._known = schema is not None
         self._properties, self._required = _parameters(schema)
         self._needed = [parameter for parameter, values in self._accepted.items() if "" not in values]
@@ -207,13 +216,34 @@ def plain_calls(answer: Any) -> list[Call] | None:
 
 
 def _schema_of(tools: list[Any], name: str) -> dict[str, Any] | None:
-    """The function of a name; of several the first counts."""
+    """The function of a name, else of its spelling with underscores for dots; of several the first counts."""
+    near, spelled = None, _underscored(name)
     for tool in tools:
-        if type(tool) is dict:
-            plain = tool.get("name")
-            if plain == name or (plain is None and (_open(tool) or {}).get("name") == name):
-                return _open(tool)
-    return None
+        opened = _open(tool)
+        if opened is None:
+            continue
+        if opened["name"] == name:
+            return opened
+        if near is None and _underscored(opened["name"]) == spelled:
+            near = opened
+    return near
+
+
+def _underscored(name: str) -> str:
+    return name.replace(".", "_")
+
+
+def _words_of(answer: Any) -> str | None:
+    """The text of an answer that holds no calls; None when it is something else."""
+    if isinstance(answer, str):
+        return answer
+    if isinstance(answer, list) and all(isinstance(item, str) or item == {} for item in answer):
+        return "\n".join(item for item in answer if isinstance(item, str))
+    try:
+        plan = read_plan(answer)
+    except Malformed:
+        return None
+    return None if plan is None else plan.text
 
 
 def _open(tool: Any) -> dict[str, Any] | None:

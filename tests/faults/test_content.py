@@ -4,6 +4,7 @@ import io
 import json
 import re
 
+from requirements.licences import locked
 from tests.template.loading import ROOT
 from tests.workflows.bench import WORK
 from toolsmith.aws import handler
@@ -24,6 +25,12 @@ def test_row_44_dependencies_are_exact():
         for line in lines:
             ours = not line or line.startswith(("-", "--"))
             assert ours or re.fullmatch(r"[\w.\[\]-]+==[\w.+!]+( *;.*)?( *\\)?", line), f"{path.name}: {line}"
+    for name in ("laptop", "sam", "runtime", "supply"):
+        wanted = locked(ROOT / f"requirements/{name}.txt")
+        assert wanted.items() <= locked(ROOT / f"requirements/{name}.lock").items(), f"{name}: run `make lock`"
+    layer = ROOT / "layers/toolsmith/requirements.txt"
+    assert locked(ROOT / "requirements/layer.txt") == locked(layer), "run `make lock`"
+    assert locked(layer).items() <= locked(ROOT / "requirements/laptop.lock").items(), "tests run what is deployed"
 
 
 def test_row_45_logs_metrics_and_events_hold_no_content(bench, capsys):

@@ -12,5 +12,8 @@ from toolsmith.pipeline import finish
 @handler
 def app(event: dict[str, Any]) -> dict[str, Any]:
     """{"run", "outcome"} -> keys of the report and its verdict sentence."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return finish.report(wiring.work(), wiring.ledger(), load_catalog(), event["run"], event["outcome"], now)
+    now, work = datetime.now(UTC).isoformat(timespec="seconds"), wiring.work()
+    written = finish.report(work, wiring.ledger(), load_catalog(), event["run"], event["outcome"], now)
+    if wiring.setting("MODEL_CARDS") == "true":
+        finish.publish_card(wiring.client("sagemaker"), work, event["run"])
+    return written

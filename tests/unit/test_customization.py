@@ -1,6 +1,7 @@
 """Requests of training jobs, and the gates between them."""
 
 import copy
+import dataclasses
 import json
 
 import botocore.session
@@ -38,6 +39,19 @@ def test_every_request_is_one_the_service_model_accepts(student, stage):
     recipe = yaml.safe_load(prepared.recipe_yaml)
     assert recipe["run"]["replicas"] == prepared.request["ResourceConfig"]["InstanceCount"]
     assert "${" not in prepared.recipe_yaml
+
+
+@pytest.mark.parametrize("stage", ["sft", "rft", "evaluate"])
+def test_a_job_logs_to_the_mlflow_that_it_is_given_and_to_none_otherwise(stage):
+    arn = "arn:aws:sagemaker:us-east-1:111122223333:mlflow-tracking-server/ours"
+    profile = load_profile("nova-2-lite")
+    plain = job(stage, checkpoint=CHECKPOINT if stage != "sft" else None)
+    request = prepare(profile, dataclasses.replace(plain, mlflow_arn=arn)).request
+    shape = botocore.session.get_session().get_service_model("sagemaker").operation_model("CreateTrainingJob")
+    assert not ParamValidator().validate(request, shape.input_shape).has_errors()
+    config = request.pop("MlflowConfig")
+    assert (config["MlflowResourceArn"], config["MlflowRunName"]) == (arn, request["TrainingJobName"])
+    assert request == prepare(profile, plain).request
 
 
 def test_the_reward_function_is_the_same_in_its_three_places():

@@ -11,4 +11,5 @@ def training_place() -> TrainingPlace:
         reward_lambda_arn=wiring.setting("REWARD_FUNCTION_ARN"),
         metrics_lambda_arn=wiring.setting("METRICS_FUNCTION_ARN"),
         kms_key=wiring.setting("KMS_KEY_ARN") or None,
+        mlflow_arn=wiring.setting("MLFLOW_ARN") or None,
     )

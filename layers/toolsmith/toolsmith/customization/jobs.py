@@ -20,6 +20,7 @@ from toolsmith.customization.profile import Profile
 from toolsmith.errors import InvalidInput, RecipeInvalid
 
 SPEC_TAG = "toolsmith:spec"
+EXPERIMENT = "toolsmith"
 RECIPE_IN_CONTAINER = "/opt/ml/input/data/recipe/recipe.yaml"
 _JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 
@@ -31,7 +32,7 @@ class Job:
     stage: one of the profile's, such as "sft", "rft_full", "dpo", "evaluate", "benchmark"; arm: what is evaluated
     ("base", "base_tools", "sft", ...), or the arm that training produces. train_uri, validation_uri: S3 URIs of the
     data. checkpoint: S3 URI to start from, None for the base model. rows: training rows, for the lint. forge: the
-    account subscribes to Nova Forge.
+    account subscribes to Nova Forge. mlflow_arn: a managed MLflow (server or app) that the job logs to.
     """
 
     run: str
@@ -51,6 +52,7 @@ class Job:
     kms_key: str | None = None
     rows: int | None = None
     forge: bool = False
+    mlflow_arn: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
 
 
@@ -203,6 +205,8 @@ def prepare(profile: Profile, job: Job, recipe: dict[str, Any] | None = None) ->
         "StoppingCondition": {"MaxRuntimeInSeconds": profile.max_runtime_seconds},
         "TensorBoardOutputConfig": {"S3OutputPath": job.output_uri},
     }
+    if job.mlflow_arn:
+        request["MlflowConfig"] = mlflow_config(job, request["TrainingJobName"])
     recipe_yaml = dump(recipe)
     digest = hashlib.sha256(json.dumps([request, recipe_yaml], sort_keys=True).encode()).hexdigest()
     if job.tags:
@@ -218,6 +222,14 @@ def dump(recipe: dict[str, Any]) -> str:
 def output_config(job: Job) -> dict[str, str]:
     """Where outputs go; the key also encrypts the checkpoint, so it stays the same along a chain."""
     return {"S3OutputPath": job.output_uri, **({"KmsKeyId": job.kms_key} if job.kms_key else {})}
+
+
+def mlflow_config(job: Job, name: str) -> dict[str, str]:
+    """Where the job logs to: one MLflow run a job, all runs of the project in one experiment.
+
+    It stands in the request because the recipe's own mlflow_* keys are only read on HyperPod.
+    """
+    return {"MlflowResourceArn": job.mlflow_arn or "", "MlflowExperimentName": EXPERIMENT, "MlflowRunName": name}
 
 
 def tags(job: Job) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The use cases after the last gate: smoke-test the deployed model, write the report."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from toolsmith.errors import SmokeTestFailed
 from toolsmith.grading import arms
 from toolsmith.pipeline.ports import Ledger, Store
 from toolsmith.pipeline.training import score_row, summary
+from toolsmith.reporting import registry_card
 
 RUNS_IN_INDEX = 100
 
@@ -79,7 +81,8 @@ def report(
     """
     prefix = work.read_json(f"runs/{run}/dataset.json")["prefix"]
     references = work.read_lines(f"{prefix}/eval/references.jsonl")
-    train = [row["reference_answer"] for row in work.read_lines(f"{prefix}/rft/train.jsonl")]
+    answers = [row["reference_answer"] for row in work.read_lines(f"{prefix}/rft/train.jsonl")]
+    train = [answer for answer in answers if "facts" not in answer]  # a question without a label has no plan
     plan = work.read_json(f"runs/{run}/plan.json")
     facts = reporting.RunFacts(
         run=run,
@@ -108,6 +111,22 @@ def report(
         "summary": f"runs/{run}/report.json",
         "verdict": reporting.verdict(facts),
     }
+
+
+def publish_card(sagemaker: Any, work: Store, run: str) -> str | None:
+    """Keep the run's model card in SageMaker under the run's name; a card that is there is brought up to date.
+
+    sagemaker: a boto3 client. Returns the name of the card, None for a run that registered no model.
+    """
+    found = work.read_json(f"runs/{run}/report.json")
+    if not found["outcome"].get("registered"):
+        return None
+    content = json.dumps(registry_card.content(found))
+    try:
+        sagemaker.create_model_card(ModelCardName=run, ModelCardStatus="PendingReview", Content=content)
+    except sagemaker.exceptions.ConflictException:
+        sagemaker.update_model_card(ModelCardName=run, Content=content)
+    return run
 
 
 def _digests(work: Store, catalog: Catalog, run: str) -> dict[str, str]:

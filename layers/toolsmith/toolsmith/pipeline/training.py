@@ -18,13 +18,14 @@ STARTS_FROM = {"rft": "sft", "more_sft": "sft"}
 
 @dataclass(frozen=True)
 class TrainingPlace:
-    """Where jobs run: role, region, the reward and metrics functions, the key of outputs."""
+    """Where jobs run: role, region, the reward and metrics functions, the key of outputs, the MLflow they log to."""
 
     role_arn: str
     region: str
     reward_lambda_arn: str
     metrics_lambda_arn: str
     kms_key: str | None
+    mlflow_arn: str | None = None
 
 
 def evaluation_file(arm: str) -> str:
@@ -71,6 +72,7 @@ def prepare(
         role_arn=place.role_arn,
         region=place.region,
         kms_key=place.kms_key,
+        mlflow_arn=place.mlflow_arn,
         checkpoint=_checkpoint(work, run, stage, arm) if trained else (checkpoint if stage in STARTS_FROM else None),
         reward_lambda_arn=place.reward_lambda_arn,
         metrics_lambda_arn=place.metrics_lambda_arn,

@@ -9,17 +9,21 @@ from toolsmith.reporting.progress import summary
 
 Report = Mapping[str, Any]
 
+PURPOSE = (
+    "Planning which of four securities-research tools to call, in which order and with which arguments. The plan is "
+    "for a program that carries it out. It gives no legal advice."
+)
+
 
 def model_card(report: Report) -> str:
     """What the model is, what it was made from, what it can do by the numbers, and where it must not be trusted."""
     parts = [
         f"# Model card: {_plain(report['run'])}\n\n{_plain(report['verdict'])}",
         _identity(report),
-        "## Intended use\n\nPlanning which of four securities-research tools to call, in which order and with which "
-        "arguments. The plan is for a program that carries it out. It gives no legal advice.",
+        f"## Intended use\n\n{PURPOSE}",
         _results(report),
         _training_data(report),
-        _limits(report),
+        "## Limits\n\n" + "\n".join(f"- {line}" for line in limits(report)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -67,7 +71,8 @@ def _training_data(report: Report) -> str:
     )
 
 
-def _limits(report: Report) -> str:
+def limits(report: Report) -> list[str]:
+    """What was not measured, and where the model is weakest: a sentence each."""
     lines = [
         "The questions were written by the teacher about the ingested documents; other phrasings and other domains "
         "were not measured.",
@@ -78,7 +83,7 @@ def _limits(report: Report) -> str:
     if weak:
         name, score = min(weak, key=lambda item: item[1])
         lines.append(f"Weakest category: {name.replace('_', ' ')}, {100 * score:.1f} %.")
-    return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines)
+    return lines
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

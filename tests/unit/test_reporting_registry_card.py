@@ -1,0 +1,119 @@
+"""The model card that SageMaker keeps: inside the service's schema, the run's own numbers, one card a run."""
+
+import copy
+import json
+
+import boto3
+import jsonschema
+import pytest
+from moto import mock_aws
+
+from tests.unit import reporting_run
+from toolsmith.catalog import load_catalog
+from toolsmith.pipeline import finish
+from toolsmith.reporting import registry_card
+
+RUN = reporting_run.RUN
+
+
+def text(most):
+    return {"type": "string", "maxLength": most}
+
+
+def texts(most):
+    return {"type": "array", "maxItems": most, "items": text(1024)}
+
+
+def thing(required=(), **properties):
+    return {"type": "object", "additionalProperties": False, "required": list(required), "properties": properties}
+
+
+def named(**more):
+    return {"name": {"type": "string", "pattern": "^.{1,255}$"}, "notes": text(1024), **more}
+
+
+# The part of the service's schema (model-cards.html#model-cards-json-schema) that a card of ours fills in.
+METRIC = thing(["name", "type", "value"], **named(type={"enum": ["number"]}, value={"type": "number"}))
+SCHEMA = thing(
+    model_overview=thing(
+        model_description=text(1024), model_artifact=texts(15), algorithm_type=text(1024), problem_type=text(1024)
+    ),
+    intended_uses=thing(purpose_of_model=text(2048)),
+    training_details=thing(
+        training_observations=text(1024),
+        training_job_details=thing(
+            training_datasets=texts(15),
+            training_metrics={
+                "type": "array", "maxItems": 50, "items": thing(["name", "value"], **named(value={"type": "number"}))
+            },
+        ),
+    ),
+    evaluation_details={
+        "type": "array",
+        "items": thing(
+            ["name"],
+            name={"type": "string", "pattern": "^.{1,63}$"},
+            datasets=texts(10),
+            metric_groups={
+                "type": "array",
+                "items": thing(
+                    ["name", "metric_data"],
+                    name={"type": "string", "pattern": "^.{1,63}$"},
+                    metric_data={"type": "array", "items": METRIC},
+                ),
+            },
+        ),
+    },
+    additional_information=thing(
+        caveats_and_recommendations=text(2048),
+        custom_details={"type": "object", "additionalProperties": text(1024)},
+    ),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def work():
+    store, ledger = copy.deepcopy(reporting_run.stage())
+    finish.report(store, ledger, load_catalog(), RUN, reporting_run.OUTCOME, "2026-11-01T12:00:00+00:00")
+    return store
+
+
+@pytest.fixture
+def sagemaker(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with mock_aws():
+        yield boto3.client("sagemaker", region_name="us-east-1")
+
+
+def test_a_card_fits_the_schema_and_holds_the_numbers_of_the_report(work):
+    report = work.read_json(f"runs/{RUN}/report.json")
+    card = registry_card.content(report)
+    jsonschema.validate(card, SCHEMA)
+    assert len(json.dumps(card)) < 100_000
+    names = [entry["name"] for entry in card["evaluation_details"]]
+    (group,) = card["evaluation_details"][names.index("RFT")]["metric_groups"]
+    assert group["metric_data"][0]["value"] == report["arms"]["rft"]["score"]["mean"]
+    assert report["outcome"]["model_arn"] in card["model_overview"]["model_artifact"]
+
+
+def test_texts_that_are_too_long_are_cut(work):
+    report = {**work.read_json(f"runs/{RUN}/report.json"), "verdict": "x" * 5000}
+    jsonschema.validate(registry_card.content(report), SCHEMA)
+
+
+def test_a_card_is_made_once_and_then_brought_up_to_date(work, sagemaker):
+    assert finish.publish_card(sagemaker, work, RUN) == RUN
+    assert sagemaker.describe_model_card(ModelCardName=RUN)["ModelCardStatus"] == "PendingReview"
+    later = copy.deepcopy(work)
+    later.write_json(f"runs/{RUN}/report.json", {**work.read_json(f"runs/{RUN}/report.json"), "verdict": "Better."})
+    finish.publish_card(sagemaker, later, RUN)
+    card = sagemaker.describe_model_card(ModelCardName=RUN)
+    assert json.loads(card["Content"])["model_overview"]["model_description"] == "Better."
+
+
+def test_a_run_without_a_model_has_no_card(work, sagemaker):
+    other = copy.deepcopy(work)
+    other.write_json(f"runs/{RUN}/report.json", {**work.read_json(f"runs/{RUN}/report.json"), "outcome": {}})
+    assert finish.publish_card(sagemaker, other, RUN) is None
+    assert sagemaker.list_model_cards()["ModelCardSummaries"] == []

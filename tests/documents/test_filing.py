@@ -4,8 +4,8 @@ import json
 
 from toolsmith.documents import Parsed, parse
 from toolsmith.documents.furniture import without_furniture
-from toolsmith.documents.markup import BREAK
 from toolsmith.documents.sections import sections_of
+from toolsmith.documents.tags import BREAK
 
 BODY = "The registrant says something about this at some length, as registrants do. " * 20
 

@@ -1,11 +1,14 @@
 """HTML and inline XBRL to lines."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from toolsmith.documents import parse
-from toolsmith.documents.markup import BREAK, lines_of_html, text_of_fragment
+from toolsmith.documents.markup import lines_of_html, text_of_fragment
+from toolsmith.documents.tags import BREAK
 
 
 @pytest.mark.parametrize(
@@ -29,6 +32,8 @@ from toolsmith.documents.markup import BREAK, lines_of_html, text_of_fragment
         ("<p title='it''s'>odd quotes</p><p>next</p>", "odd quotes\nnext"),
         ("<p><span style=\"font: 'x; never closed</span>lost one tag</p><p>next</p>", "lost one tag\nnext"),
         ("<p>cut in a <spa", "cut in a"),
+        ("<!-- <title> --><p>a comment names a tag</p>", "a comment names a tag"),
+        ("<script>a<!-- b</script><p>one</p><!-- c --><p>two</p>", "one\ntwo"),
     ],
 )
 def test_text(source: str, text: str):
@@ -52,6 +57,10 @@ def test_text(source: str, text: str):
         '<div style="position:absolute;left:-9999px">X</div>',
         "<title>X</title>",
         "<noscript>X</noscript>",
+        "<DIV STYLE='Display : None'>X</DIV >",
+        '<div style="display:none">X<div/>X</div>',
+        '<span style="display:none">X<span>X</span>X</span>',
+        "<title>X <b>X</b></title>",
     ],
 )
 def test_hidden_text_is_dropped_and_what_follows_is_kept(hidden: str):
@@ -100,6 +109,18 @@ def test_nested_tables_keep_inner_rows_whole():
 
 def test_unclosed_rows_and_cells():
     assert lines_of_html("<table><tr><td>a<td>1<tr><td>b<td>2</table><p>end") == ["a\t1", "b\t2", "end"]
+
+
+def test_an_element_that_nothing_closes_hides_nothing():
+    source = '<p>a</p><div style="display:none"><p>b</p><span style="display:none">X</span><p>c</p>'
+    assert lines_of_html(source) == ["a", "b", "c"]
+
+
+def test_many_unclosed_hidden_elements_take_linear_time():
+    source = "".join(f'<b{at % 5000} style="display:none">word ' for at in range(40_000))
+    began = time.process_time()
+    assert len(lines_of_html(source)[0].split()) == 40_000
+    assert time.process_time() - began < 2
 
 
 def test_page_borders_are_marked():

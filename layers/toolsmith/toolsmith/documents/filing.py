@@ -24,9 +24,9 @@ _XML = re.compile(rb"^\s*<\?xml|^\s*<(?:\w+:)?(?:ownershipDocument|edgarSubmissi
 MAX_TEXT = 64_000_000
 MAX_DOCUMENT = 48_000_000
 _DEI = re.compile(
-    r'<ix:nonNumeric\b[^>]*\bname="dei:(EntityRegistrantName|EntityCentralIndexKey|DocumentType|DocumentPeriodEndDate)"'
-    r"[^>]*>(.{0,300}?)</ix:nonNumeric",
-    re.S | re.I,
+    r'<ix:non[nN]umeric\b[^>]*\bname="dei:(EntityRegistrantName|EntityCentralIndexKey|DocumentType|DocumentPeriodEndDate)"'
+    r"[^>]*>(.{0,300}?)</ix:non[nN]umeric",
+    re.S,
 )
 _FORM = re.compile(
     r"\bFORM\s+(10-?K(?:405|SB)?|10-?Q(?:SB)?|8-?K|20-?F|6-?K|40-?F|S-\d{1,2}|N-CSR|13F|144|[345])(?:/A)?\b", re.I

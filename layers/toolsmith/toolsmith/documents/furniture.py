@@ -3,7 +3,7 @@
 import re
 from itertools import pairwise
 
-from toolsmith.documents.markup import BREAK
+from toolsmith.documents.tags import BREAK
 
 _NUMBER = re.compile(r"(?:page\s+)?[-–—\s]*((?:[A-Z]{1,3}-)?\d{1,3}|[ivxl]{1,6})[-–—\s]*(?:\s*of\s+\d{1,3})?\.?", re.I)
 _NUMBER_ENDS = frozenset("0123456789ivxlIVXL-–—.")

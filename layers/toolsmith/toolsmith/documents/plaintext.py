@@ -4,7 +4,7 @@ import html
 import re
 
 from toolsmith.documents.encoding import clean
-from toolsmith.documents.markup import BREAK
+from toolsmith.documents.tags import BREAK
 
 _PAGE = re.compile(r"^[ \t]*<PAGE>[ \t]*(?:[-\w. ]{0,12})[ \t]*$", re.I | re.M)
 _TABLE_MARK = re.compile(

@@ -15,15 +15,16 @@ _HTML = re.compile(
 _COLUMNS = re.compile(r"<[sS]>\s*<[cC]>")
 _CELLS = re.compile(r"<(?:td|tr|br|p)[\s>]", re.I)
 _FRAME = re.compile(r"</?(?:html|head|body|div|center|title)\b[^>]*>", re.I)
-# Words addressed to the machine that reads, looked for before "instructions", "prompt" and chat marks only.
-_TRIGGER = re.compile(
-    r"instructions?|prompt|note to (?:ai|llm|language model|assistant)|<\|(?:im_start|system|endoftext)|\[/?inst\]"
+# Orders for a machine that reads, and parts of them that are quick to look for.
+_ORDER = re.compile(
+    r"(?<!\w)(?:ignore|disregard|forget)\s[\w\s,]{0,40}(?:instruction|prompt)"
+    r"|note to (?:ai|llm|language model|assistant)|<\|(?:im_start|system|endoftext)|\[/?inst\]"
     r"|you are now an? (?:ai|assistant)"
 )
-_SIGNS = ("gnore ", "IGNORE", "isregard ", "orget ", "ote to AI", "ote to LLM", "<|", "INST]", "ou are now a")
+_SIGNS = ("gnore ", "IGNORE", "isregard ", "DISREGARD", "orget ", "ote to ", "NOTE TO ", "<|", "INST]", "ou are now a")
+_AROUND = (16, 96)
 # Within so many characters a typed filing has its first table.
 _FIRST_TABLE = 300_000
-_ORDER = re.compile(r"\b(?:ignore|disregard|forget)\s[\w\s,]{0,40}$")
 LOW_YIELD = 0.002
 
 
@@ -50,12 +51,10 @@ def lines_of(source: str) -> tuple[list[str], tuple[str, ...]]:
 
 def speaks_to_machines(text: str) -> bool:
     """Whether the text carries orders for a model that reads it, such as "ignore all previous instructions"."""
-    if not any(word in text for word in _SIGNS):
-        return False
-    low = text.lower()
-    for found in _TRIGGER.finditer(low):
-        if not found[0].startswith(("instruction", "prompt")) or _ORDER.search(
-            low[max(0, found.start() - 60) : found.start()]
-        ):
-            return True
+    for sign in _SIGNS:
+        at = text.find(sign)
+        while at >= 0:
+            if _ORDER.search(text[max(0, at - _AROUND[0]) : at + _AROUND[1]].lower()):
+                return True
+            at = text.find(sign, at + 1)
     return False

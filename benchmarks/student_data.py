@@ -19,7 +19,7 @@ def _ask(prompt: teaching.Prompt) -> teaching.TeacherReply:
 
 def _chunks(folder: Path, say: Callable[[str], None]) -> dict[str, list[dict[str, Any]]]:
     found = {}
-    for file in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".md", ".py", ".json")):
+    for file in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".md", ".py")):
         data = file.read_bytes()
         digest = hashlib.sha256(data).hexdigest()[:32]
         try:

@@ -294,6 +294,22 @@ def test_sft_labels_can_be_limited_while_rft_sees_all():
     assert {json.loads(answer)["category"] for answer in answers} == set(CATALOG.categories)
 
 
+def test_questions_without_labels_are_only_for_reinforcement_and_hold_no_plan():
+    examples = [e | {"register": "terse" if at % 4 == 0 else "plain"} for at, e in enumerate(corpus())]
+    config = DatasetConfig(least=SMALL.least, unlabelled=("terse",))
+    dataset = assemble(examples, resolves, config, facts=lambda question: {"laws": [{"text": question, "found": True}]})
+    terse = {e["question"] for e in dataset.splits["train"] if e["register"] == "terse"}
+    prompts = [json.loads(line) for line in dataset.files["rft/train.jsonl"].splitlines()]
+    labelled = [json.loads(line)["messages"] for line in dataset.files["sft/train.jsonl"].splitlines()]
+    told = [messages[0]["content"][0]["text"] for messages in labelled]
+    assert terse and not terse & set(told)
+    assert len(prompts) == len(dataset.splits["train"]) == len(told) + len(terse)
+    for prompt in prompts:
+        question, answer = prompt["messages"][1]["content"], prompt["reference_answer"]
+        assert ("calls" in answer) is (question not in terse)
+        assert question not in terse or answer == {"facts": {"laws": [{"text": question, "found": True}]}}
+
+
 @pytest.mark.parametrize(
     "wrong", [{"style": "prose"}, {"fractions": {"train": 0.5, "test": 0.5}}, {"near_threshold": 0}]
 )

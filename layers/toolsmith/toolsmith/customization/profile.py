@@ -18,7 +18,7 @@ class Profile:
     instance type and count; starts_from names the stage whose checkpoint it takes. registries maps a region to the
     account that publishes the images. hub_content: the model's name in SageMaker's public hub, for serverless
     customization. bedrock_model: its id in Bedrock's own customization. hyperpod: stage -> recipe path of the HyperPod
-    launcher and image tag.
+    launcher and image tag. unlabelled: registers whose training questions SFT does not see; RFT has them without plans.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Profile:
     hub_content: str = ""
     bedrock_model: str = ""
     hyperpod: dict[str, dict[str, str]] = field(default_factory=dict)
+    unlabelled: list[str] = field(default_factory=list)
 
     def image(self, stage: str, region: str) -> str:
         """The container image URI of a stage. Raises InvalidInput where the region has no images."""

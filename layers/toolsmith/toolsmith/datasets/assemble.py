@@ -13,6 +13,7 @@ from toolsmith.errors import InvalidInput
 
 Example = Mapping[str, Any]
 Check = Callable[[Example], str | None]
+Facts = Callable[[str], Mapping[str, Any]]
 COUNTED = ("source", "category", "persona", "register")
 
 
@@ -24,6 +25,8 @@ class DatasetConfig:
     copies. quotas: category -> least examples wanted over all splits (a shortfall is reported, not fatal).
     least: examples each split must have (fewer raise DatasetTooSmall). style: of the SFT answers.
     sft_limit: label only so many training examples for SFT (all when None); RFT has the whole training split.
+    unlabelled: registers whose training questions are used without their plans, as people's own questions would be:
+    SFT does not see them, RFT gets the facts that the tools find for them instead of a reference.
     """
 
     seed: int = 0
@@ -33,6 +36,7 @@ class DatasetConfig:
     least: Mapping[str, int] = field(default_factory=lambda: {"train": 100, "validation": 8, "test": 20})
     style: str = "plan"
     sft_limit: int | None = None
+    unlabelled: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.style not in export.STYLES:
@@ -64,12 +68,14 @@ def assemble(
     *,
     catalog: Catalog | None = None,
     canonical_citation: Callable[[str], str | None] = lambda text: None,
+    facts: Facts = lambda question: {},
     rejections: Mapping[str, int] | None = None,
 ) -> Dataset:
     """Build a dataset; the same examples in any order give the same bytes.
 
     check: execution against the whole corpus; says what does not resolve, or None. canonical_citation: the citation
-    canon, for accepted values. rejections: reason -> count from teaching, for the card.
+    canon, for accepted values. facts: what the tools find for a question, for those without a label.
+    rejections: reason -> count from teaching, for the card.
     Raises DatasetTooSmall, DatasetLeaks, and InvalidInput when a row would be refused by the service.
     """
     config, catalog = config or DatasetConfig(), catalog or load_catalog()
@@ -85,7 +91,7 @@ def assemble(
     splits = _splits(selection.kept, placed)
     gate.require_enough(splits, config.least, select.reasons(selection.dropped))
     gate.require_no_leak(splits, config.near_threshold)
-    files = _export(splits, export.Prompts.of(catalog), config)
+    files = _export(splits, export.Prompts.of(catalog), config, facts)
     validate.require(validate.check_all(files, _least_rows(files, config)))
     return _describe(files, splits, selection.dropped, config, catalog, rejections or {})
 
@@ -99,20 +105,22 @@ def _splits(kept: Iterable[dict[str, Any]], placed: Mapping[str, str]) -> dict[s
 
 
 def _export(
-    splits: Mapping[str, list[dict[str, Any]]], prompts: export.Prompts, config: DatasetConfig
+    splits: Mapping[str, list[dict[str, Any]]], prompts: export.Prompts, config: DatasetConfig, facts: Facts
 ) -> dict[str, bytes]:
     def sft(example: Example) -> dict[str, Any]:
         return export.sft_row(example, prompts, config.style)
 
     def rft(example: Example) -> dict[str, Any]:
-        return export.rft_row(example, prompts)
+        known = {"facts": facts(example["question"])} if example["register"] in config.unlabelled else None
+        return export.rft_row(example, prompts, known)
 
     train, test = splits["train"], splits["test"]
+    told = [example for example in train if example["register"] not in config.unlabelled]
     return {
         "examples.jsonl": canonical.jsonl(
             example | {"split": name} for name in SPLITS for example in splits[name]
         ),
-        "sft/train.jsonl": export.rows(_labelled(train, config.sft_limit), sft),
+        "sft/train.jsonl": export.rows(_labelled(told, config.sft_limit), sft),
         "sft/validation.jsonl": export.rows(splits["validation"], sft),
         "rft/train.jsonl": export.rows(train, rft),
         "rft/validation.jsonl": export.rows(splits["validation"], rft),

@@ -61,15 +61,18 @@ def sft_row(example: Example, prompts: Prompts, style: str = "plan") -> dict[str
     return row
 
 
-def rft_row(example: Example, prompts: Prompts) -> dict[str, Any]:
-    """One RFT prompt; the reward Lambda receives `reference_answer` as it stands."""
+def rft_row(example: Example, prompts: Prompts, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """One RFT prompt; the reward Lambda receives `reference_answer` as it stands.
+
+    known: what takes the place of the reference plan for a question without a label.
+    """
     return {
         "id": example["id"],
         "messages": [
             {"role": "system", "content": prompts.student},
             {"role": "user", "content": example["question"]},
         ],
-        "reference_answer": reference(example),
+        "reference_answer": known or reference(example),
     }
 
 

@@ -49,10 +49,21 @@ def grade_sample(sample: Any) -> dict[str, Any]:
 
 def _graded(identity: Any, answer: Any, reference: Any, question: str | None) -> dict[str, Any]:
     try:
+        if isinstance(reference, dict) and "facts" in reference:
+            return _result(identity, _graded_by_facts(answer, reference, question), 0.0)
         read, expected = parse_answer(answer), read_reference(reference)
         return _result(identity, grade(read, expected, question), talk_of(answer, read, reference, expected))
     except Exception:  # one sample's fault never harms the others of its event
         return _result(identity, NOTHING._replace(reason="grader_error"), 0.0)
+
+
+def _graded_by_facts(answer: Any, reference: dict[str, Any], question: str | None) -> Reward:
+    from toolsmith.grading.checks import grade_by_facts, read_facts  # most datasets need neither
+
+    facts = read_facts(reference)
+    if facts is None:
+        return NOTHING._replace(reason="invalid_reference")
+    return grade_by_facts(parse_answer(answer), facts, question)
 
 
 def _reference(sample: dict[str, Any]) -> Any:

@@ -52,6 +52,7 @@ def admit(
         "seed": asked.seed if asked else defaults.seed,
         "control": control,
         "dry_run": bool(asked and asked.dry_run),
+        "unlabelled": profile.unlabelled,
         "documents": [row["id"] for row in rows],
         "examples": sum(row["examples"] for row in rows),
         "estimate": lines,
@@ -94,12 +95,14 @@ def assemble(work: Store, catalog: Catalog, run: str) -> dict[str, Any]:
             examples += outcome["examples"]
             rejections.update(rejection["reason"] for rejection in outcome["rejections"])
     canon = teaching.load_canon(catalog)
+    index = tools.CorpusIndex.build(chunks, canon)
     dataset = datasets.assemble(
         examples,
-        teaching.execution_check(tools.CorpusIndex.build(chunks, canon), catalog),
-        datasets.DatasetConfig(seed=plan["seed"]),
+        teaching.execution_check(index, catalog),
+        datasets.DatasetConfig(seed=plan["seed"], unlabelled=tuple(plan.get("unlabelled", ()))),
         catalog=catalog,
         canonical_citation=canon.canonical,
+        facts=teaching.question_facts(index),
         rejections=rejections,
     )
     prefix = f"datasets/{dataset.digest}"

@@ -6,6 +6,7 @@ Pure: the teacher is a function handed in. Errors a teacher raises are in toolsm
 from toolsmith.teaching.answer import Rejection
 from toolsmith.teaching.diversity import Axes, Wanted, sample
 from toolsmith.teaching.execution import execution_check
+from toolsmith.teaching.facts import question_facts
 from toolsmith.teaching.prompt import Prompt, build_prompt, load_canon, make_nonce, repair_prompt
 from toolsmith.teaching.reply import TeacherReply, is_cut_off
 from toolsmith.teaching.semantic import Review, reviewed_by
@@ -27,6 +28,7 @@ __all__ = [
     "is_cut_off",
     "load_canon",
     "make_nonce",
+    "question_facts",
     "repair_prompt",
     "resume_chunk",
     "reviewed_by",

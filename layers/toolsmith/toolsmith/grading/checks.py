@@ -1,0 +1,228 @@
+"""The reward of a question that nobody has labelled: what running the calls and the plan's own rules can tell.
+
+No reference plan is known here. `facts` say what the tools find for each rule, case and clause that the question
+names (they were run over the corpus when the dataset was made). An answer is right as far as
+
+    arguments  every value names one of these, and the tool finds it; free text is a run of the question's words
+    used       every rule, case and clause of the question is used by a call
+    asked      a tool that people ask for in certain words (recipes/securities/plan_rules.json) is called when they do
+    structure  the calls are those of the category, with the sources that it requires
+
+and earns 1 only when nothing is amiss. An answer none of whose values are found earns nothing.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+from toolsmith import recipes
+from toolsmith.grading.answer import Answer
+from toolsmith.grading.authorities import authority_similarity, case_similarity, clause_similarity
+from toolsmith.grading.citations import citation_similarity
+from toolsmith.grading.reward import PARTS, Reward
+from toolsmith.grading.settings import settings
+
+TOKEN = re.compile(r"\w+(?:['.&-]\w+)*|[^\w\s]")
+CHECKER, VALIDATOR = "compliance_checker", "citation_validator"
+# parameter -> which facts it may name, and when two names are the same
+NAMED: dict[tuple[str, str], tuple[tuple[str, ...], Callable[[str, str], float]]] = {
+    ("statute_retrieval", "regulation"): (("laws",), citation_similarity),
+    ("case_law_search", "query"): (("cases",), case_similarity),
+    (CHECKER, "regulation"): (("laws",), citation_similarity),
+    (CHECKER, "case_interpretation_check"): (("cases",), case_similarity),
+    (CHECKER, "edgar_check"): (("clauses",), clause_similarity),
+    (VALIDATOR, "query"): (("laws", "cases"), authority_similarity),
+}
+FREE = (CHECKER, "query")
+NOT_FOUND = 0.3  # the question does name it, but this tool finds nothing: half a step above an invented value
+CUT_SHORT = 0.5
+
+
+class Fact(NamedTuple):
+    """Something that a question names, as it stands there, and whether the tool that reads it finds it."""
+
+    text: str
+    found: bool
+
+
+class Rules(NamedTuple):
+    """parameters, presence: by tool and by category. asked_by: tool -> words. The rest are weights."""
+
+    parameters: dict[str, frozenset[str]]
+    plans: dict[tuple[str, ...], str]
+    presence: dict[str, dict[str, dict[str, str]]]
+    asked_by: dict[str, frozenset[str]]
+    arguments: float
+    used: float
+    asked: float
+    structure_error: float
+
+
+@cache
+def rules() -> Rules:
+    """The recipe's rules; raises KeyError naming what a file lacks."""
+
+    def read(name: str) -> dict[str, Any]:
+        return json.loads(recipes.path(f"securities/{name}").read_text(encoding="utf-8"))
+
+    categories, own = read("categories.json")["categories"], read("plan_rules.json")
+    return Rules(
+        parameters={t["name"]: frozenset(t["schema"]["properties"]) for t in read("tools.json")["tools"]},
+        plans={tuple(c["tools"]): c["name"] for c in categories},
+        presence={c["name"]: c.get("arguments", {}) for c in categories},
+        asked_by={tool: frozenset(words.split()) for tool, words in own["asked_by"].items()},
+        **own["weights"],
+    )
+
+
+def read_facts(reference: Any) -> dict[str, tuple[Fact, ...]] | None:
+    """The facts of an unlabelled question ({"facts": {kind: [{"text", "found"}]}}), or None for anything else."""
+    given = reference.get("facts") if isinstance(reference, dict) else None
+    if not isinstance(given, dict):
+        return None
+    try:
+        return {kind: tuple(Fact(f["text"], f["found"] is True) for f in given[kind]) for kind in given}
+    except (TypeError, KeyError):
+        return None
+
+
+def grade_by_facts(answer: Answer, facts: dict[str, tuple[Fact, ...]], question: str | None) -> Reward:
+    """Grade an answer that was read by what is known of its question; `question` is needed for free text."""
+    if answer.reason != "ok" or not answer.calls or len(answer.calls) > settings().max_calls:
+        reason = answer.reason if answer.reason != "ok" else "too_many_calls" if answer.calls else "abstained"
+        return Reward(0.0, dict.fromkeys(PARTS, 0.0) | {"parsed": float(answer.reason == "ok")}, reason)
+    table, asked_text = rules(), question or ""
+    arguments = sum(_call(call.name, call.arguments, facts, asked_text) for call in answer.calls) / len(answer.calls)
+    used = _used(answer, facts)
+    asked = _asked([call.name for call in answer.calls], facts, asked_text)
+    structure = _structure(answer)
+    repeats = len(answer.calls) - len({json.dumps(call, sort_keys=True, default=str) for call in answer.calls})
+    exact = min(arguments, used, asked, structure) == 1.0 and not repeats and not answer.trailing
+    score = 1.0
+    if not exact:
+        whole = table.arguments * arguments + (table.used * used + table.asked * asked if arguments else 0.0)
+        score = settings().partial_ceiling * whole * (1.0 if structure else table.structure_error)
+        score = max(0.0, score - settings().extra_call * repeats)
+    parts = dict.fromkeys(PARTS, 0.0) | {
+        "parsed": 1.0, "category": float(structure), "tools": asked, "parameters": arguments, "recall": used,
+        "exact": float(exact), "extra_calls": float(repeats), "trailing_text": float(answer.trailing),
+    }  # fmt: skip
+    return Reward(score, parts, _reason(exact, arguments, used, asked, structure))
+
+
+def _reason(exact: bool, arguments: float, used: float, asked: float, structure: float) -> str:
+    if exact:
+        return "ok"
+    if asked < 1.0:
+        return "wrong_tool"
+    if used < 1.0:
+        return "missing_call"
+    if arguments < 1.0:
+        return "wrong_argument"
+    return "wrong_category" if structure < 1.0 else "extra_call"
+
+
+def _call(name: str, given: dict[str, Any], facts: dict[str, tuple[Fact, ...]], question: str) -> float:
+    """The mean over a call's values that are there; 0 for a call with other parameters than its tool's."""
+    if given.keys() != rules().parameters.get(name):
+        return 0.0
+    values = {key: value for key, value in given.items() if value is not None}
+    scores = [_value(name, key, value, facts, question) for key, value in values.items()]
+    return sum(scores) / len(scores) if scores else 0.0
+
+
+def _value(tool: str, key: str, value: Any, facts: dict[str, tuple[Fact, ...]], question: str) -> float:
+    if not isinstance(value, str):
+        return 0.0
+    if (tool, key) == FREE:
+        return _free(value, question, tuple(fact.text for found in facts.values() for fact in found))
+    kinds, same = NAMED[tool, key]
+    matching = [fact for kind in kinds for fact in facts.get(kind, ()) if same(value, fact.text) == 1.0]
+    if not matching:
+        return 0.0
+    return 1.0 if tool == VALIDATOR or any(fact.found for fact in matching) else NOT_FOUND
+
+
+def _used(answer: Answer, facts: dict[str, tuple[Fact, ...]]) -> float:
+    """The share of what the question names that some call uses in its place."""
+    needed = [(kind, fact) for kind, found in facts.items() for fact in found]
+    if not needed:
+        return 1.0
+    given = [
+        (kinds, same, value)
+        for call in answer.calls
+        for key, value in call.arguments.items()
+        if isinstance(value, str) and (call.name, key) in NAMED
+        for kinds, same in (NAMED[call.name, key],)
+    ]
+    hits = [
+        any(kind in kinds and same(value, fact.text) == 1.0 for kinds, same, value in given) for kind, fact in needed
+    ]
+    return sum(hits) / len(hits)
+
+
+def _asked(names: list[str], facts: dict[str, tuple[Fact, ...]], question: str) -> float:
+    """Whether the two tools that words ask for are called exactly when they are asked for."""
+    said = frozenset(_tokens(_without(question, facts)))
+    table = rules().asked_by
+    check = bool(facts.get("clauses")) or bool(said & table[CHECKER])
+    validate = not facts.get("clauses") and bool(said & table[VALIDATOR])
+    if validate:  # "is this citation in order" asks for the citation
+        check = False
+    return ((CHECKER in names) is check) / 2 + ((VALIDATOR in names) is validate) / 2
+
+
+def _without(question: str, facts: dict[str, tuple[Fact, ...]]) -> str:
+    for found in facts.values():
+        for fact in found:
+            question = question.replace(fact.text, " ")
+    return question
+
+
+def _structure(answer: Answer) -> float:
+    table, names = rules(), tuple(call.name for call in answer.calls)
+    category = table.plans.get(names)
+    if category is None or category != answer.category:
+        return 0.0
+    for call in answer.calls:
+        for key, rule in table.presence[category].get(call.name, {}).items():
+            absent = call.arguments.get(key) is None
+            if (rule == "required" and absent) or (rule == "null" and not absent):
+                return 0.0
+    return 1.0
+
+
+@lru_cache(maxsize=16_384)
+def _tokens(text: str) -> tuple[str, ...]:
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'").replace("'s", "")
+    return tuple(token.rstrip(".") for token in TOKEN.findall(folded))
+
+
+@lru_cache(maxsize=16_384)
+def _free(value: str, question: str, named: tuple[str, ...]) -> float:
+    """Free text: a run of the question's words outside what it names and the words that ask for a tool, with at
+    least two words that say something, and not broken off before a word that does."""
+    mine, all_of = _tokens(value), _tokens(question)
+    asking = frozenset().union(*rules().asked_by.values())
+    stop = settings().stopwords
+    telling = [word for word in mine if word not in stop and word[:1].isalnum()]
+    if len(telling) < 2 or any(word in asking for word in mine) or not mine:
+        return 0.0
+    if any(_inside(mine, _tokens(text)) for text in named):
+        return 0.0
+    places = [at for at in range(len(all_of) - len(mine) + 1) if all_of[at : at + len(mine)] == mine]
+    if not places:
+        return 0.0
+    after = all_of[places[0] + len(mine) :]
+    borders = {_tokens(text)[0] for text in named if _tokens(text)}
+    ends = not after or after[0] in stop or after[0] in asking or after[0] in borders or not after[0][:1].isalnum()
+    return 1.0 if ends else CUT_SHORT
+
+
+def _inside(mine: tuple[str, ...], text: tuple[str, ...]) -> bool:
+    """Whether one run of words holds the other."""
+    short, long = sorted((mine, text), key=len)
+    return bool(short) and any(long[at : at + len(short)] == short for at in range(len(long) - len(short) + 1))

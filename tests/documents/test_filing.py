@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from toolsmith.documents import Parsed, parse
 from toolsmith.documents.furniture import without_furniture
 from toolsmith.documents.sections import sections_of
@@ -210,3 +212,55 @@ def test_a_large_document_is_set_aside_by_itself(monkeypatch):
     parsed = parse(large, "a.txt")
     assert [bool(one.text) for one in parsed.documents] == [True, False]
     assert [one.reason for one in parsed.set_aside] == ["too_large"]
+
+
+@pytest.mark.parametrize(
+    ("heads", "found"),
+    [
+        (["ITEM 1—BUSINESS", "ITEM 1A—RISK FACTORS", "ITEM 2 – PROPERTIES"], ["1", "1A", "2"]),
+        (["Item 1.Business", "ITEM1A. RISK FACTORS", "Item 7.MANAGEMENT'S DISCUSSION"], ["1", "1A", "7"]),
+        (["Items 1 and 2. Business and Properties", "Item 1A. Risks", "Item 3. Legal"], ["1", "1A", "3"]),
+        (["ITEM 1. AND ITEM 2. BUSINESS", "ITEM 3. LEGAL", "Items 10, 11, 12, 13 and 14. Directors"], ["1", "3", "10"]),
+        (["Item 8. Statements", "Item 9A(T). Controls and Procedures", "Item 9B. Other"], ["8", "9A", "9B"]),
+        (
+            ["Item 1(a). Name of Issuer:", "Item 1(b). Address", "Item 2(a). Person", "Item 4. Owned"],
+            ["1", "2", "4"],
+        ),
+        (["ITEM I. BUSINESS", "ITEM II. PROPERTIES", "ITEM IV. VOTES"], ["1", "2", "4"]),
+        (["Item One. Business", "Item Two. Properties", "Item Fourteen. Exhibits"], ["1", "2", "14"]),
+        (["Item\n1.\nBusiness", "Item\n1A.\nRisk Factors", "Item\n7.\nDiscussion"], ["1", "1A", "7"]),
+        (["I T E M 1. BUSINESS", "I TEM 2. PROPERTIES", "ITE M 7. DISCUSSION"], ["1", "2", "7"]),
+        (["* Item 1. Business", "(Item 2) Properties", "Item No. 3. Legal"], ["1", "2", "3"]),
+        (
+            ["ITEM 5. REVIEW", "Item 5.A. Results", "Item 5.B. Liquidity", "ITEM 16K. CYBERSECURITY"],
+            ["5", "5A", "5B", "16K"],
+        ),
+        (["Item 5.02(b), (c) and (e). Departure", "Item 9.01(d) Exhibits"], ["5.02", "9.01"]),
+        (["Item 2. 02 Results", "Item 9 .01 Exhibits"], ["2.02", "9.01"]),
+        (["Item 4. (Removed and Reserved)", "Item 6. [Reserved]", "Item 7. Discussion"], ["4", "6", "7"]),
+    ],
+)
+def test_items_as_filers_write_them(heads: list[str], found: list[str]):
+    assert numbers("\n".join(f"{head}\n{BODY}" for head in heads)) == found
+
+
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "Item 405 of Regulation S-K is not contained herein.",
+        "Item 601(b) of Regulation S-K lists exhibits.",
+        "This is discussed in\nItem 14(a). These statements are the responsibility of the management.",
+        "Item 8 “Statements” has the figures.",
+        "Item 8(a) and (b) are omitted.",
+        "Items 8 and 9 of this report say more.",
+        "Item 5.02 Departure of Directors was reported on another form.",
+    ],
+)
+def test_prose_that_begins_a_line_with_an_item_is_no_heading(prose: str):
+    text = ten_k(ITEMS[:4], f"{BODY}\n{prose}\n{BODY}")
+    assert numbers(text, "10-K") == [number for number, _ in ITEMS[:4]]
+
+
+def test_a_combined_item_says_so_in_its_title():
+    text = f"Items 1 and 2. Business and Properties\n{BODY}\nItem 3. Legal\n{BODY}"
+    assert titles(text) == ["Items 1 and 2. Business and Properties", "Item 3. Legal"]

@@ -1,16 +1,10 @@
 """Sections of a filing: its items where it has them, together covering the whole text without overlap."""
 
 import re
-from dataclasses import dataclass
 
+from toolsmith.documents.items import Head, heads_of
 from toolsmith.documents.model import Section
 
-# "Item 7A.", "ITEM 2.02", "Part II, Item 1": an item heading starts its line.
-_ITEM = re.compile(
-    r"\n[ \t]*(?i:(?:part\s+(i{1,3}|iv)\b[\s,.:–—-]*)?items?[ \t]+(\d{1,2}(?:\.\d\d)?)(?:[ \t]?([a-j])(?![\w’']))?"
-    r"[ \t]*[.:–—\-\t ]*([^\n]{0,200}))(?=\n)"
-)
-_PART = re.compile(r"\n[ \t]*(?i:part)[ \t]+(I{1,3}|IV|i{1,3})\b[^\n]{0,80}(?=\n)")
 _SIGNATURES = re.compile(r"\n[ \t]*(?i:signatures?|s i g n a t u r e s?)[ \t]*:?(?=\n)")
 _STATEMENTS = re.compile(
     r"\n[ \t]*(?i:index to (?:the )?(?:consolidated )?financial statements|(?:consolidated )?financial statements"
@@ -24,32 +18,14 @@ _REFERENCE = re.compile(
     r"(?:proxy\s+statement|annual\s+report\s+to\s+(?:share|stock)holders|exhibit\s+13)",
     re.I,
 )
-_RUNS_ON = re.compile(r"(?:of|and|or|in|to|above|below|herein|hereof|\([a-z0-9]{1,3}\))(?!\w)", re.I)
-# Titles of a 10-Q's second part; its item numbers begin again at 1.
-_SECOND_PART = re.compile(
-    r"legal proceed|risk factor|unregistered|changes in securities|use of proceeds|defaults? |mine safety"
-    r"|submission of matters"
-    r"|other information|exhibits|issuer purchases|removed and reserved",
-    re.I,
-)
-_FIRST_PART = re.compile(r"financial statements|management|quantitative|controls", re.I)
 # A row of a table of contents ends in its page.
 _LISTED = re.compile(r"(?:[\t.]|\s\s|[a-z]\s)\s*\d{1,3}$")
-_ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4}
+# Forms whose items are numbered 1, 1A, 2; in them "Item 5.02" speaks of another form.
+_WHOLE_NUMBERS = ("10-", "20-F", "40-F", "S-", "SC ", "N-")
 MAX_SHARE = 0.6
 MAX_HEADS = 3000
 LONG_ENOUGH = 3000
 LONG_FRONT = 20000
-
-
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """An item heading: where, its place in the form's order, its number and title."""
-
-    start: int
-    key: tuple[int, int, str]
-    number: str
-    title: str
 
 
 def sections_of(text: str, form: str = "") -> tuple[Section, ...]:
@@ -89,63 +65,30 @@ def _divided(text: str, one: Section) -> list[Section]:
 
 def _items(text: str, form: str) -> list[tuple[int, str, str]]:
     twice = form.upper().startswith("10-Q") or not form and re.search(r"form\s+10-?q", text[:3000], re.I) is not None
-    heads = _heads(text, twice)
+    heads = heads_of(text, twice)
     if not heads or len(heads) > MAX_HEADS:
         return []
-    chosen = _each_once(text, heads) if any("." in one.number for one in heads) else _best_chain(text, heads)
+    decimal = [one for one in heads if "." in one.number]
+    if 2 * len(decimal) >= len(heads) and not form.upper().startswith(_WHOLE_NUMBERS):
+        chosen = _each_once(text, decimal)
+    else:
+        chosen = _best_chain(text, [one for one in heads if "." not in one.number])
     marks = [(one.start, _title(one, twice), one.number) for one in chosen]
     front = _headings(text[: marks[0][0]]) if marks[0][0] > max(LONG_FRONT, len(text) // 4) else []
     return front + marks + _after(text, marks[-1][0])
 
 
-def _heads(text: str, twice: bool) -> list[_Head]:
-    padded = f"\n{text}\n"
-    parts = [(found.start(), _ROMAN[found[1].upper()]) for found in _PART.finditer(padded)] if twice else []
-    heads: list[_Head] = []
-    for found in _ITEM.finditer(padded):
-        rest = found[4].strip()
-        if rest and (rest[0].islower() or rest[0] in ',;)”"’' or _RUNS_ON.match(rest)):
-            continue
-        start = found.start()
-        rest = rest or _next_line(padded, found.end())
-        major, _, minor = found[2].partition(".")
-        letter = (found[3] or "").upper()
-        part = _part_of(rest, _ROMAN.get((found[1] or "").upper(), 0), parts, start) if twice else 0
-        number = found[2] + letter
-        head = _Head(start, (part, int(major), minor or letter), number, rest)
-        if not heads or heads[-1].key != head.key:
-            heads.append(head)
-    return heads
-
-
-def _part_of(title: str, said: int, parts: list[tuple[int, int]], at: int) -> int:
-    """The part of a 10-Q item: as its heading says, by its title, or by the last PART heading."""
-    if said:
-        return said
-    if _SECOND_PART.search(title):
-        return 2
-    if _FIRST_PART.search(title):
-        return 1
-    return next((number for start, number in reversed(parts) if start < at), 1)
-
-
-def _next_line(text: str, at: int) -> str:
-    """The line after a heading that has no title of its own, where it can be one."""
-    line = next((one.strip() for one in text[at : at + 300].split("\n") if one.strip()), "")
-    return line if len(line) < 120 and not line.lower().startswith(("item", "part")) else ""
-
-
-def _each_once(text: str, heads: list[_Head]) -> list[_Head]:
+def _each_once(text: str, heads: list[Head]) -> list[Head]:
     """For forms whose items come in any order: of equal numbers the one with the most text."""
     ends = [one.start for one in heads[1:]] + [len(text)]
-    best: dict[str, tuple[int, _Head]] = {}
+    best: dict[str, tuple[int, Head]] = {}
     for one, end in zip(heads, ends, strict=True):
         if one.number not in best or end - one.start > best[one.number][0]:
             best[one.number] = (end - one.start, one)
     return sorted((one for _, one in best.values()), key=lambda one: one.start)
 
 
-def _best_chain(text: str, heads: list[_Head]) -> list[_Head]:
+def _best_chain(text: str, heads: list[Head]) -> list[Head]:
     """The run of headings in rising item order that holds the most text: the body, not its table of contents."""
     ends = [one.start for one in heads[1:]] + [len(text)]
     best: dict[tuple[int, int, str], tuple[int, tuple]] = {}
@@ -163,13 +106,14 @@ def _best_chain(text: str, heads: list[_Head]) -> list[_Head]:
     return chain[::-1]
 
 
-def _title(one: _Head, twice: bool) -> str:
+def _title(one: Head, twice: bool) -> str:
     title = re.split(r"\t|\s{3,}|\.{3,}", one.title)[0].strip()
     if len(title) > 120:
         title = re.split(r"(?<=[a-z])\.\s", title)[0][:120]
     title = title.rstrip(" .:-–—")
     part = f"Part {'I' * one.key[0]}, " if twice else ""
-    return f"{part}Item {one.number}" + (f". {title}" if title else "")
+    word = "Items" if one.others else "Item"
+    return f"{part}{word} {one.number}{one.others}" + (f". {title}" if title else "")
 
 
 def _after(text: str, last: int) -> list[tuple[int, str, str]]:

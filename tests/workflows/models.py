@@ -99,14 +99,15 @@ class Models:
 
 @dataclass
 class Speech:
-    """Converse. `says(model, system, text)` is what a deployed student answers; `asked` counts calls by model, and
-    `prompts` the teacher's by prompt (not its greeting)."""
+    """Converse. `hello` is what a deployed student answers to "hi", `stumbles` its first answers to questions, `plan`
+    all others; `asked` counts calls by model, and `prompts` the teacher's by prompt (not its greeting)."""
 
     teacher: str
     asked: Counter[str] = field(default_factory=Counter)
     prompts: Counter[str] = field(default_factory=Counter)
     hello: str = "Hello."
     plan: str = PLAN
+    stumbles: list[str] = field(default_factory=list)
     answer: Any = staticmethod(answer)
 
     def converse(self, modelId: str, messages: list[dict], system: Any = (), **_: Any) -> dict[str, Any]:
@@ -114,7 +115,8 @@ class Speech:
         text = messages[-1]["content"][0]["text"]
         told = "".join(block["text"] for block in system)
         if modelId != self.teacher:
-            return _reply(self.plan if told else self.hello, "end_turn", 10, 10)
+            planned = self.stumbles.pop(0) if self.stumbles and text != "hi" else self.plan
+            return _reply(self.hello if text == "hi" else planned, "end_turn", 10, 10)
         self.prompts.update([told + text] if told else [])  # not the greeting, which has no system text
         said = self.answer(told, text)
         return _reply(said.text, said.stop_reason, said.input_tokens, said.output_tokens)

@@ -30,6 +30,12 @@ def test_a_model_that_fails_the_smoke_test_gives_way_to_the_one_before(settled, 
     assert "SmokeTestFailed" in settled.told("Run Failed")[0]["error"]
 
 
+def test_one_question_that_a_model_cannot_answer_is_followed_by_another(settled):
+    settled.speech.stumbles = ["{", "I cannot help with that."]
+    settled.succeeded(start(settled))
+    assert settled.speech.stumbles == []
+
+
 def test_a_new_model_takes_the_place_of_the_old_one_behind_the_same_address(settled):
     before = list(settled.models.deployments)
     name = start(settled)

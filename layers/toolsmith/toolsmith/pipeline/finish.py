@@ -14,16 +14,16 @@ from toolsmith.pipeline.training import score_row, summary
 from toolsmith.reporting import registry_card
 
 RUNS_IN_INDEX = 100
+SMOKE_QUESTIONS = 3
 
 
-def _say(runtime: Any, model: str, system: str | None, text: str, tools: Mapping[str, Any] | None = None) -> str:
+def _say(runtime: Any, model: str, system: str, text: str, tools: Mapping[str, Any] | None = None) -> str:
     body: dict[str, Any] = {
         "modelId": model,
+        "system": [{"text": system}],
         "messages": [{"role": "user", "content": [{"text": text}]}],
         "inferenceConfig": {"maxTokens": 512, "temperature": 0},
     }
-    if system:
-        body["system"] = [{"text": system}]
     if tools:
         body["toolConfig"] = tools
     blocks = runtime.converse(**body)["output"]["message"]["content"]
@@ -31,25 +31,26 @@ def _say(runtime: Any, model: str, system: str | None, text: str, tools: Mapping
 
 
 def smoke(runtime: Any, work: Store, catalog: Catalog, run: str, deployment: str) -> dict[str, Any]:
-    """Ask the deployed model "hi" and one question of the validation split.
+    """Ask the deployed model "hi" and a question of the validation split, as the assistant asks it.
 
-    Returns {"hi", "question", "answer", "category"}. Raises SmokeTestFailed when it says nothing, or answers the
-    question with something that is no plan over known tools.
+    How good the answers are was measured before; here a deployment that serves the wrong weights, or none, must show.
+    So one usable plan is enough, and a question answered without one is followed by another, `SMOKE_QUESTIONS` at most.
+    Returns {"hi", "question", "answer", "category"}. Raises SmokeTestFailed when the model says nothing to "hi", or
+    answers every question with something that is no plan over known tools.
     """
-    hi = _say(runtime, deployment, None, "hi")
+    system = student_system_prompt(catalog)
+    hi = _say(runtime, deployment, system, "hi")
     if not hi.strip():
         raise SmokeTestFailed(f'{deployment} answered "hi" with nothing')
     prefix = work.read_json(f"runs/{run}/dataset.json")["prefix"]
-    row = work.read_lines(f"{prefix}/sft/validation.jsonl")[0]
-    question = row["messages"][0]["content"][0]["text"]
-    answer = _say(runtime, deployment, student_system_prompt(catalog), question, tool_config(catalog))
-    parsed = grading.parse_answer(answer)
-    names = [call.name for call in parsed.calls]
-    if not names or set(names) - set(catalog.tools):
-        raise SmokeTestFailed(
-            f"{deployment} answered {question!r} with no usable plan ({parsed.reason}): {answer[:300]!r}"
-        )
-    return {"hi": hi[:200], "question": question, "answer": answer, "category": parsed.category}
+    for row in work.read_lines(f"{prefix}/sft/validation.jsonl")[:SMOKE_QUESTIONS]:
+        question = row["messages"][0]["content"][0]["text"]
+        answer = _say(runtime, deployment, system, question, tool_config(catalog))
+        parsed = grading.parse_answer(answer)
+        names = [call.name for call in parsed.calls]
+        if names and not set(names) - set(catalog.tools):
+            return {"hi": hi[:200], "question": question, "answer": answer, "category": parsed.category}
+    raise SmokeTestFailed(f"{deployment} answered {question!r} with no usable plan ({parsed.reason}): {answer[:300]!r}")
 
 
 def fixed_arms(train: list[dict[str, Any]], references: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -87,6 +87,16 @@ def test_an_event_that_cannot_be_delivered_is_retried_and_kept():
             assert queue["Properties"]["RedrivePolicy"]["maxReceiveCount"] >= 3, name
 
 
+def test_queues_are_spoken_to_over_tls_only():
+    (policy,) = resources("AWS::SQS::QueuePolicy").values()
+    denies = [s for s in policy["Properties"]["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
+    assert [(s["Action"], s["Principal"], s["Condition"]) for s in denies] == [
+        ("sqs:*", "*", {"Bool": {"aws:SecureTransport": "false"}})
+    ]
+    named = {queue["!GetAtt"] for queue in denies[0]["Resource"]}
+    assert named == {f"{name}.Arn" for name in resources("AWS::SQS::Queue")}
+
+
 def test_every_rule_that_writes_to_a_queue_is_named_in_its_policy():
     (policy,) = resources("AWS::SQS::QueuePolicy").values()
     allowed = policy["Properties"]["PolicyDocument"]["Statement"][0]["Condition"]

@@ -41,6 +41,11 @@ def words(node) -> str:
     return " ".join(" ".join(node.itertext()).split())
 
 
+def headline(page):
+    """The first heading as it is read, its parts put together without blanks of ours."""
+    return " ".join("".join(page.find(".//h1").itertext()).split())
+
+
 def test_the_report_function_writes_the_three_files():
     found = reporting_run.written()
     data = json.loads(found["report.json"])
@@ -49,7 +54,7 @@ def test_the_report_function_writes_the_three_files():
     )
     assert data["verdict"] in found["model_card.md"].decode()
     page = etree.HTML(found["report.html"].decode())
-    assert words(page.find(".//h1")) == " ".join(data["verdict"].split())
+    assert headline(page) == " ".join(data["verdict"].split())
 
 
 def test_keys_that_the_command_line_reads(report, facts):
@@ -63,7 +68,7 @@ def test_keys_that_the_command_line_reads(report, facts):
 
 def test_the_verdict_comes_first_and_names_the_control(page, facts):
     sentence = reporting.verdict(facts)
-    assert words(page.find(".//h1")) == " ".join(sentence.split())
+    assert headline(page) == " ".join(sentence.split())
     assert page.find(".//body//h1").getroottree().xpath("count(//h1/preceding::h2)") == 0
     assert reporting.percent(facts.measures["more_sft"]["score"]) in sentence
     assert sentence.count(".") == len(re.findall(r"\d\.\d", sentence)) + 1, "one sentence"
@@ -347,3 +352,27 @@ def test_the_index_of_nothing_and_of_hostile_names(report):
     page = etree.HTML(reporting.index([{**report, "run": "javascript:alert(1)//<script>"}]))
     assert page.xpath("//script") == []
     assert page.xpath("//tbody//a/@href")[0].startswith("./")
+
+
+def test_numbers_stand_flush_right_under_heads_that_do_the_same(page):
+    for table in page.xpath("//table[tbody/tr]"):
+        heads = [head.get("class") for head in table.xpath("./thead/tr/th")][1:]
+        cells = [cell.get("class") for cell in table.xpath("./tbody/tr[1]/td")]
+        assert [head == "number" for head in heads] == [cell == "number" for cell in cells]
+
+
+def test_a_visible_caption_stands_outside_of_what_scrolls_away(page):
+    shown = page.xpath("//p[@class='caption']")
+    assert shown
+    for caption in shown:
+        (scrolling,) = caption.xpath("./following-sibling::*[1]")
+        assert scrolling.get("class") == "scroll" and scrolling.get("aria-label") == words(caption)
+
+
+def test_a_job_has_the_same_colour_in_every_chart(page):
+    kinds = {}
+    for figure in page.xpath("//section[@id='training']//figure"):
+        for key in figure.xpath(".//span[@class='key']"):
+            kinds.setdefault(words(key), set()).add(key.xpath("string(.//*[local-name()='path']/@class)"))
+    assert len(kinds) == 3 and all(len(found) == 1 for found in kinds.values())
+    assert len(set.union(*kinds.values())) == 3

@@ -19,7 +19,9 @@ NAMES = {
     "gradient_norm": "Norm of the gradient",
     "mean_advantage": "Mean advantage",
 }
-WIDTH, HEIGHT = 360, 220
+# The same job has the same colour and dash in every chart.
+STYLES = {"SFT": 0, "More SFT (control)": 1, "RFT": 2}
+WIDTH, HEIGHT = 360, 232
 LEFT, RIGHT, TOP, BOTTOM = 46, 348, 12, 190
 MOST_POINTS = 240
 MOST_ROWS = 24
@@ -110,14 +112,14 @@ def chart(identity: str, name: str, series: Mapping[str, Points]) -> Markup:
         )
 
     lines = []
-    for kind, found in enumerate(series.values()):
-        window = window_of(found)
+    for place_of, (arm, found) in enumerate(series.items()):
+        kind, window = style(arm, place_of), window_of(found)
         smooth = moving_average(found, window)
         if window > 1:
-            lines.append(element("polyline", points=place(thinned(found)), class_=f"raw s{kind % 3}"))
-        lines.append(element("polyline", points=place(thinned(smooth)), class_=f"line s{kind % 3}"))
+            lines.append(element("polyline", points=place(thinned(found)), class_=f"raw s{kind}"))
+        lines.append(element("polyline", points=place(thinned(smooth)), class_=f"line s{kind}"))
         x, y = place(smooth[-1:]).split(",")
-        lines.append(element("circle", cx=x, cy=y, r=3.5, class_=f"end s{kind % 3}"))
+        lines.append(element("circle", cx=x, cy=y, r=3.5, class_=f"end s{kind}"))
     return element(
         "svg",
         element("title", f"{title(name)} over steps", id=f"{identity}-title"),
@@ -130,6 +132,11 @@ def chart(identity: str, name: str, series: Mapping[str, Points]) -> Markup:
         aria_describedby=f"{identity}-desc",
         class_="chart",
     )
+
+
+def style(arm: str, place: int) -> int:
+    """The number of an arm's colour; an arm that is not known takes one by its place."""
+    return STYLES.get(arm, place % 3)
 
 
 def _scale(value: float, low: float, high: float, start: float, end: float) -> float:
@@ -146,7 +153,7 @@ def _grid(up: Sequence[float], across: Sequence[float], first: float, last: floa
         parts.append(
             element("text", f"{value:g}", x=_scale(value, first, last, LEFT, RIGHT), y=BOTTOM + 18, class_="tick")
         )
-    return parts
+    return [*parts, element("text", "step", x=RIGHT, y=BOTTOM + 34, class_="tick end")]
 
 
 def describe(name: str, series: Mapping[str, Points]) -> str:

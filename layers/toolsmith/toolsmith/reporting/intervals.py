@@ -92,7 +92,7 @@ def describe(rows: Sequence[Row], measures: Mapping[str, str], signed: bool) -> 
 
 
 def _number(value: float, signed: bool) -> str:
-    return f"{100 * value:+.1f}" if signed else f"{100 * value:.1f}"
+    return (f"{100 * value:+.1f}" if signed else f"{100 * value:.1f}").replace("-", "\u2212")
 
 
 def _domain(rows: Sequence[Row]) -> tuple[float, float, list[float]]:
@@ -108,7 +108,7 @@ def _axis(ticks: Sequence[float], x: Any, bottom: int, signed: bool) -> list[Mar
     for tick in ticks:
         zero = signed and tick == 0
         line = element("line", x1=x(tick), x2=x(tick), y1=TOP - 4, y2=bottom, class_="zero" if zero else "grid")
-        words = f"{100 * tick:+.0f}" if signed and tick else f"{100 * tick:.0f}"
+        words = (f"{100 * tick:+.0f}" if signed and tick else f"{100 * tick:.0f}").replace("-", "\u2212")
         parts += [line, element("text", words, x=x(tick), y=bottom + 16, class_="tick")]
     return parts
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from html import escape
+from itertools import zip_longest
 from typing import Any
 
 # Controls, lone surrogates and marks that turn the direction of text: shown as a box instead of taking effect.
@@ -41,17 +42,24 @@ def _attribute(key: str, value: Any) -> str:
 def table(caption: str, head: Iterable[Any], rows: Iterable[Iterable[Any]], *, hidden: bool = False) -> Markup:
     """A data table whose first column names the row; cells that are <td> already are kept. Scrolls by itself if wide.
 
-    hidden: the caption is for screen readers only, where a heading says the same.
+    hidden: the caption is for screen readers only, where a heading says the same. Otherwise it also stands above the
+    table, where it does not scroll away. Columns of numbers stand flush right under their heads.
     """
-    heads = element("tr", *[element("th", cell, scope="col") for cell in head])
-    body = [element("tr", element("th", first, scope="row"), *map(_cell, rest)) for first, *rest in rows]
+    listed = [(first, [_cell(cell) for cell in rest]) for first, *rest in rows]
+    kinds = [None, *("number" if _is_number(cell) else None for cell in (listed[0][1] if listed else ()))]
+    heads = [element("th", cell, scope="col", class_=kind) for cell, kind in zip_longest(head, kinds)]
     whole = element(
         "table",
-        element("caption", caption, class_="aside" if hidden else None),
-        element("thead", heads),
-        element("tbody", *body),
+        element("caption", caption, class_="aside"),
+        element("thead", element("tr", *heads)),
+        element("tbody", *[element("tr", element("th", first, scope="row"), *cells) for first, cells in listed]),
     )
-    return element("div", whole, class_="scroll", role="group", tabindex="0", aria_label=caption)
+    shown = "" if hidden else element("p", caption, class_="caption", aria_hidden="true")
+    return join([shown, element("div", whole, class_="scroll", role="group", tabindex="0", aria_label=caption)])
+
+
+def _is_number(cell: Markup) -> bool:
+    return cell.startswith('<td class="number"')
 
 
 def _cell(value: Any) -> Markup:

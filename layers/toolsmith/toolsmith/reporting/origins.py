@@ -58,7 +58,7 @@ def _by_split(title: str, head: str, groups: Mapping[str, Mapping[str, int]]) ->
 
 def _counts(title: str, head: tuple[str, str], counts: Mapping[str, int], *, by_count: bool = False) -> Markup:
     listed = sorted(counts.items(), key=lambda item: (-item[1], item[0])) if by_count else counts.items()
-    rows = [(name, number_cell(f"{count:,}")) for name, count in listed]
+    rows = [(name.replace("_", " "), number_cell(f"{count:,}")) for name, count in listed]
     return element("div", _titled(title, head, rows))
 
 
@@ -121,14 +121,14 @@ def cost(report: Mapping[str, Any]) -> Markup:
 
 def _spent_rows(found: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     jobs = [(label(arm), found["jobs"][arm]) for arm in ordered(found["jobs"])]
-    jobs += [(f"evaluation of {label(arm)}", found["evaluations"][arm]) for arm in ordered(found["evaluations"])]
+    jobs += [(f"Evaluation of {label(arm)}", found["evaluations"][arm]) for arm in ordered(found["evaluations"])]
     rows = [
         (name, number_cell(f"{job['seconds'] / 3600:.2f} h"), number_cell(f"${job['usd']:,.2f}")) for name, job in jobs
     ]
     teacher = found["teacher"]
     tokens = number_cell(f"{teacher['input_tokens']:,} in, {teacher['output_tokens']:,} out")
-    rows.append((f"teacher, {teacher['teacher_calls']:,} calls", tokens, number_cell(f"${teacher['usd']:,.2f}")))
-    return [*rows, ("all", "", number_cell(f"${spent(found):,.2f}"))]
+    rows.append((f"Teacher, {teacher['teacher_calls']:,} calls", tokens, number_cell(f"${teacher['usd']:,.2f}")))
+    return [*rows, _total(spent(found))]
 
 
 def _estimated_rows(found: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -137,13 +137,17 @@ def _estimated_rows(found: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         stages.setdefault(line["stage"], []).append(line)
     rows = [
         (
-            f"{stage} × {len(lines)}",
+            f"{'Evaluation' if stage == 'evaluate' else label(stage)} × {len(lines)}",
             number_cell(f"{sum(line['hours'] for line in lines):.1f} h"),
             number_cell(f"${sum(line['usd'] for line in lines):,.2f}"),
         )
         for stage, lines in stages.items()
     ]
-    return [*rows, ("all", "", number_cell(f"${found['estimated_usd']:,.2f}"))]
+    return [*rows, _total(found["estimated_usd"])]
+
+
+def _total(usd: float) -> tuple[Markup, ...]:
+    return element("b", "All"), number_cell(""), number_cell(element("b", f"${usd:,.2f}"))
 
 
 def lineage(report: Mapping[str, Any]) -> Markup:

@@ -1,5 +1,6 @@
 """report.html: one self-contained page, written from report.json."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,15 @@ def _header(report: Report) -> list[Markup]:
             element("span", words, class_=f"pill {'good' if registered else 'bad'}"),
             class_="eyebrow",
         ),
-        element("h1", report["verdict"].replace(" %", "\u00a0%")),
+        element("h1", _verdict(report["verdict"])),
         element("dl", *[_figure(*figure) for figure in _figures(report)], class_="figures"),
     ]
+
+
+def _verdict(sentence: str) -> Markup:
+    """The sentence with its intervals set back, so that the means are read first."""
+    parts = re.split(r"( \[[^\]]*\])", sentence.replace(" %", "\u00a0%"))
+    return join(element("small", part) if part.startswith(" [") else part for part in parts)
 
 
 def _figure(name: str, value: str, beside: str) -> Markup:

@@ -14,7 +14,7 @@ IMITATES = {
     "nothing": "no answer at all",
 }
 SLACK = 1e-6
-SHOWN_ATTACKS = 20
+SHOWN_ATTACKS = 12
 
 
 def training(report: Mapping[str, Any]) -> Markup:
@@ -46,7 +46,10 @@ def _figure(name: str, found: Mapping[str, Any]) -> Markup:
         element(
             "span",
             element(
-                "svg", element("path", d=line, class_=f"line s{place % 3}"), viewBox="0 0 24 14", aria_hidden="true"
+                "svg",
+                element("path", d=line, class_=f"line s{curves.style(arm, place)}"),
+                viewBox="0 0 24 14",
+                aria_hidden="true",
             ),
             arm,
             class_="key",
@@ -62,7 +65,7 @@ def _figure(name: str, found: Mapping[str, Any]) -> Markup:
     return element(
         "figure",
         element("h3", title),
-        element("figcaption", *keys, " by step"),
+        element("figcaption", *keys),
         curves.chart(f"curve-{_identity(name)}", name, series),
         element(
             "details",

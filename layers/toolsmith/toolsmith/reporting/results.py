@@ -78,7 +78,7 @@ def differences(report: Mapping[str, Any]) -> Markup:
         [
             element("p", lead, class_="lead"),
             element("h3", "Gates"),
-            element("ul", *[_gate(gate) for _, gate in sorted(report["gates"].items(), reverse=True)])
+            element("ul", *[_gate(gate) for _, gate in sorted(report["gates"].items(), reverse=True)], class_="gates")
             if report["gates"]
             else element("p", "No gate was reached."),
             element(
@@ -101,7 +101,13 @@ def _short(arm: str) -> str:
 
 def _gate(gate: Mapping[str, Any]) -> Markup:
     word, kind = ("passed", "good") if gate["passed"] else ("not passed", "bad")
-    return element("li", element("span", word, class_=f"pill {kind}"), f" {gate['reason']}")
+    return element("li", element("span", word, class_=f"pill {kind}"), f" {_judged(gate)}")
+
+
+def _judged(gate: Mapping[str, Any]) -> str:
+    if "difference" not in gate:
+        return str(gate.get("reason", ""))
+    return f"{label(gate['candidate'])} against {label(gate['rival'])}: {points(gate['difference'])}"
 
 
 def breakdown(report: Mapping[str, Any]) -> Markup:

@@ -26,7 +26,8 @@ class DatasetConfig:
     least: examples each split must have (fewer raise DatasetTooSmall). style: of the SFT answers.
     sft_limit: label only so many training examples for SFT (all when None); RFT has the whole training split.
     unlabelled: registers whose training questions are used without their plans, as people's own questions would be:
-    SFT does not see them, RFT gets the facts that the tools find for them instead of a reference.
+    SFT does not see them. RFT then has these, with the facts that the tools find for them instead of a reference, and
+    as many labelled ones, so that what is known stays known.
     """
 
     seed: int = 0
@@ -116,18 +117,26 @@ def _export(
 
     train, test = splits["train"], splits["test"]
     told = [example for example in train if example["register"] not in config.unlabelled]
+    asked = _asked(train, told) if len(told) < len(train) else train
     return {
         "examples.jsonl": canonical.jsonl(
             example | {"split": name} for name in SPLITS for example in splits[name]
         ),
         "sft/train.jsonl": export.rows(_labelled(told, config.sft_limit), sft),
         "sft/validation.jsonl": export.rows(splits["validation"], sft),
-        "rft/train.jsonl": export.rows(train, rft),
+        "rft/train.jsonl": export.rows(asked, rft),
         "rft/validation.jsonl": export.rows(splits["validation"], rft),
         "eval/gen_qa.jsonl": export.rows(test, lambda e: export.eval_row(e, prompts.student)),
         "eval_tools/gen_qa.jsonl": export.rows(test, lambda e: export.eval_row(e, prompts.with_tools)),
         "eval/references.jsonl": export.rows(test, export.reference_row),
     }
+
+
+def _asked(train: list[dict[str, Any]], told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All questions without labels and as many with, in the order of their ids."""
+    kept = {example["id"] for example in _labelled(told, len(train) - len(told))}
+    left = {example["id"] for example in told} - kept
+    return [example for example in train if example["id"] not in left]
 
 
 def _labelled(train: list[dict[str, Any]], limit: int | None) -> list[dict[str, Any]]:

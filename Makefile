@@ -4,7 +4,8 @@
 # make lint    style and template checks
 # make lock    the hashes of every package, after a change under requirements/
 # make audit   known advisories of the locked packages, where an advisory service can be reached
-# make licences   docs/licences.md
+# make licences      docs/licences.md
+# make performance   docs/performance.md, from benchmarks/results
 # make destroy STACK=NAME   delete a stack on AWS, after saying what stays and what it costs
 # make clean   remove what the commands above made; `make clean-demo` only forgets the demo's cloud
 
@@ -19,7 +20,7 @@ LOCK = .venv-supply/bin/uv pip compile --quiet --universal --python-version 3.11
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: setup demo test lint lock audit licences destroy clean clean-demo
+.PHONY: setup demo test lint lock audit licences performance destroy clean clean-demo
 
 setup: $(STAMP) $(SAM_STAMP) $(RUNTIME_STAMP)
 
@@ -61,6 +62,9 @@ lock: $(SUPPLY_STAMP)
 
 audit: $(SUPPLY_STAMP)
 	$(PYTHON) requirements/audit.py .venv-supply/bin/pip-audit
+
+performance: setup
+	$(VENV)/bin/python benchmarks/performance.py
 
 licences: setup
 	$(VENV)/bin/python requirements/licences.py $(VENV) .venv-sam .runtime

@@ -28,8 +28,9 @@ from tests.local.states_bench import fault
 from tests.workflows.bench import INTAKE, SAMPLES, WORK, Bench
 from tests.workflows.functions import Killed
 from tests.workflows.wire import Reply, refused
+from toolsmith.pipeline import customize
 
-CHUNK_SIZE, OVERLAP = 500, 50
+CHUNK_SIZE, OVERLAP = 440, 44  # two hundred documents become two thousand chunks
 RECEIVES = 5
 KINDS = ("throttled", "5xx", "timeout", "reset before", "reset after", "cut")
 THROTTLED = {"s3": ("SlowDown", 503), "dynamodb": ("ProvisionedThroughputExceededException", 400)}
@@ -148,8 +149,11 @@ def run(count: int, weather: Weather | None, seed: int) -> dict[str, Any]:
         redrives = drained(bench, names, [len(names) // 3, 2 * len(names) // 3] if weather else [])
         asked = dict(bench.speech.prompts)
         bench.wire.disturb = lambda service, operation, answer: answer()
+        bench.set(customize, "ATTACKS", customize.ATTACKS[:3])  # they try the reward, not the dataset, and take longest
         plan = bench.drop("runs/all.json", {"dry_run": True})
-        bench.succeeded(plan)
+        found = bench.ended(plan, 3600)
+        assert found["status"] == "SUCCEEDED", found
+        dead += len(bench.buried)
         return {"documents": count, "executions": len(names), "dead_letters": dead, "redrives": dict(redrives),
                 "asked": sum(asked.values()), "asked_twice": sum(times > 1 for times in asked.values()),
                 "rows": bench.rows("DOCUMENT"), "files": bench.objects.tree(WORK, "datasets/"),
@@ -160,12 +164,23 @@ def run(count: int, weather: Weather | None, seed: int) -> dict[str, Any]:
         bench.close()
 
 
+def changed_lines(quiet: dict[str, Any], broken: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """(quiet, broken) ledger lines that differ. A chunk that runs into the timeout twice is given up by design, and at
+    this many calls chance alone makes that happen to one or none."""
+    found = []
+    for key in quiet["ledger"].keys() | broken["ledger"].keys():
+        was, now = (one["ledger"].get(key, b"").splitlines() for one in (quiet, broken))
+        found += [(json.loads(a), json.loads(b)) for a, b in zip(was, now, strict=True) if a != b]
+    return found
+
+
 def verdicts(quiet: dict[str, Any], broken: dict[str, Any]) -> dict[str, bool]:
     """What must hold."""
     kinds = ("kept", "repaired", "rejected", "failed", "empty")
     return {
         "the dataset is byte-identical": quiet["files"] == broken["files"],
-        "every ledger line is the same": quiet["ledger"] == broken["ledger"],
+        "every ledger line is the same, or its chunk timed out twice": all(
+            line.get("detail") == "timeout" for _, line in changed_lines(quiet, broken)),
         "every count balances": all(sum(row[k] for k in kinds) == row["chunks"] for row in broken["rows"]),
         "no execution is doubled": broken["executions"] == broken["documents"],
         "no message is left unseen": broken["dead_letters"] == 0,
@@ -187,7 +202,8 @@ def main() -> int:
         quiet, broken = run(args.documents, None, args.seed), run(args.documents, weather, args.seed)
     found = verdicts(quiet, broken)
     report = {
-        "verdicts": found,
+        "met": found,
+        "ledger_lines_that_differ": len(changed_lines(quiet, broken)),
         "chunks": sum(row["chunks"] for row in broken["rows"]),
         "calls": weather.calls,
         "faults": dict(sorted(weather.met.items())),

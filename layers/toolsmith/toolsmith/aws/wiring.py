@@ -1,8 +1,11 @@
-"""What a function is wired with: read from its environment on first use, kept for the life of the sandbox."""
+"""What a function is wired with: read from its environment on first use, kept for the life of the sandbox.
+
+The teacher's modules are imported where they are used: few functions ask it, and every function starts with this one.
+"""
 
 import os
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -11,10 +14,9 @@ from toolsmith.aws.bus import Bus
 from toolsmith.aws.ledger import Ledger
 from toolsmith.aws.machines import Machine
 from toolsmith.aws.store import Store
-from toolsmith.aws.teacher import BedrockTeacher
-from toolsmith.aws.teacher_endpoint import PREFIX as ENDPOINT
-from toolsmith.aws.teacher_endpoint import EndpointTeacher
-from toolsmith.pipeline.answers import KeptTeacher
+
+if TYPE_CHECKING:
+    from toolsmith.pipeline.answers import KeptTeacher
 
 
 def setting(name: str) -> str:
@@ -64,17 +66,22 @@ def bedrock_runtime(read_timeout: int) -> Any:
 
 
 @cache
-def teacher() -> KeptTeacher:
+def teacher() -> "KeptTeacher":
     return _speaker(setting("TEACHER"))
 
 
 @cache
-def reviewer() -> KeptTeacher | None:
+def reviewer() -> "KeptTeacher | None":
     """The second model that reads the teacher's examples, where the stack names one."""
     return _speaker(setting("REVIEWER")) if setting("REVIEWER") else None
 
 
-def _speaker(name: str) -> KeptTeacher:
+def _speaker(name: str) -> "KeptTeacher":
+    from toolsmith.aws.teacher import BedrockTeacher
+    from toolsmith.aws.teacher_endpoint import PREFIX as ENDPOINT
+    from toolsmith.aws.teacher_endpoint import EndpointTeacher
+    from toolsmith.pipeline.answers import KeptTeacher
+
     if name.startswith(ENDPOINT):
         retries = {"mode": "standard", "total_max_attempts": 3}
         runtime = boto3.client("sagemaker-runtime", config=Config(retries=retries, read_timeout=70))

@@ -8,7 +8,7 @@ Around them: code fences, special tokens, reasoning before the answer.
 import re
 from typing import Any, NamedTuple
 
-from toolsmith.grading.shapes import Call, Malformed, Plan, read_plan
+from toolsmith.grading.shapes import Call, Malformed, Plan, read_calls, read_plan
 from toolsmith.grading.strict_json import BrokenJson, decode, decode_at
 
 MAX_CHARACTERS = 65_536
@@ -105,7 +105,7 @@ def _plain_plan(text: str) -> Plan | None:
         value, end = decode_at(text)
     except BrokenJson:
         return None
-    return read_plan(value) if end == len(text) and "calls" in value else None
+    return read_calls(value) if end == len(text) and "calls" in value else None
 
 
 def _without_envelope(text: str) -> str:

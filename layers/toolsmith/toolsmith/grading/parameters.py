@@ -9,6 +9,8 @@ from toolsmith.grading.settings import settings
 from toolsmith.grading.strict_values import same_value
 from toolsmith.grading.words import content_words, words_similarity
 
+NO_KINDS: dict[str, str] = {}
+
 
 class Arguments(NamedTuple):
     """How the arguments of one call compare: score in [0,1], whether there is no error at all, and the error's code."""
@@ -27,18 +29,21 @@ def compare_arguments(
     other way round, or an argument that nobody asked for) multiplies it by `argument_error`, so that getting only
     the absences right earns nothing.
     """
-    kinds = settings().kinds.get(tool, {})
-    total, count, errors = 0.0, 0, 0
+    table = settings()
+    kinds = table.kinds.get(tool, NO_KINDS)
+    total, count, errors, present = 0.0, 0, 0, 0
     exact, reason = True, "ok"
     for name, values in accepted.items():
-        if name not in given:
-            right, similarity, problem = "" in values, 0.0, "missing_argument"
-            substantive = not right and not _may_be_absent(values)
-        else:
+        optional = None in values or "" in values
+        if name in given:
             value = given[name]
-            substantive = not _may_be_absent(values) or (value is not None and len(values) > 1)
-            similarity = _best(kinds.get(name, "value"), value, values, question)
+            present += 1
+            similarity = _similarity(kinds.get(name, "value"), value, values, question)
             right, problem = similarity == 1.0, "wrong_argument"
+            substantive = not optional or (value is not None and len(values) > 1)
+        else:
+            right, similarity, problem = "" in values, 0.0, "missing_argument"
+            substantive = not right and not optional
         if substantive:
             total += similarity
             count += 1
@@ -46,26 +51,28 @@ def compare_arguments(
             errors += 1
         if not right and exact:
             exact, reason = False, problem
-    if unknown := given.keys() - accepted.keys():
-        errors += len(unknown)
+    if present < len(given):
+        errors += len(given) - present
         exact, reason = False, reason if reason != "ok" else "unknown_argument"
     score = total / count if count else 1.0
-    return Arguments(score * settings().argument_error**errors, exact, reason)
+    return Arguments(score * table.argument_error**errors if errors else score, exact, reason)
 
 
-def _may_be_absent(values: list[Any]) -> bool:
-    return None in values or "" in values
+def _similarity(kind: str, value: Any, values: list[Any], question: str | None) -> float:
+    """The similarity to the accepted value that is nearest; what is accepted as it stands needs no comparing."""
+    if value is None:
+        return 1.0 if None in values else 0.0
+    if type(value) is str and value in values:
+        return 1.0 if value else 0.0
+    return _best(kind, value, values, question)
 
 
 def _best(kind: str, value: Any, values: list[Any], question: str | None) -> float:
-    """The similarity to the accepted value that is nearest."""
     best = similarity = 0.0
     compare = KINDS.get(kind)
     for accepted in values:
-        if accepted is None or value is None:
-            similarity = 1.0 if value is accepted else 0.0
-        elif value == accepted and type(value) is str:
-            return 1.0 if value else 0.0
+        if accepted is None:
+            similarity = 0.0
         elif compare is not None and isinstance(value, str) and isinstance(accepted, str):
             similarity = compare(value, accepted) if accepted and value else 0.0
         else:

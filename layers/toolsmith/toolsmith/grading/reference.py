@@ -33,12 +33,11 @@ def read_reference(reference: Any) -> Reference | None:
             return None
     if not isinstance(reference, (dict, list)) or not reference:
         return None
-    answer = parse_answer(reference)
     accept = reference.get("accept") if isinstance(reference, dict) else None
     if accept:
         expected = read_accept(accept)
-        category = answer.category or _category(reference)
-        return None if expected is None else Reference(expected, category)
+        return None if expected is None else Reference(expected, _category(reference))
+    answer = parse_answer(reference)
     if answer.reason != "ok":
         return None
     calls = [Expected(name, {key: [value] for key, value in given.items()}) for name, given in answer.calls]
@@ -47,7 +46,7 @@ def read_reference(reference: Any) -> Reference | None:
 
 def _category(reference: dict[str, Any]) -> str | None:
     category = reference.get("category", reference.get("Type"))
-    return category if isinstance(category, str) else None
+    return category if isinstance(category, str) else parse_answer(reference).category
 
 
 def read_accept(accept: Any) -> tuple[Expected, ...] | None:

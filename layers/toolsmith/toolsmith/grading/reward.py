@@ -80,34 +80,49 @@ def _grade_abstention(answer: Answer, expected: Reference) -> Reward:
 
 
 def _grade_calls(answer: Answer, expected: Reference, question: str | None) -> Reward:
-    calls, wanted = answer.calls, expected.calls
-
-    def compare(i: int, j: int) -> Arguments:
-        return compare_arguments(wanted[j].name, calls[i].arguments, wanted[j].accepted, question)
-
-    pairs = best_matching(calls, wanted, lambda i, j: compare(i, j).score)
-    matched = [compare(i, j) for j, i in pairs.items()]
-    in_place = all([i == j for j, i in pairs.items()])
-    parts = _parts(answer, expected, matched, in_place)
+    names, wanted = [call.name for call in answer.calls], [call.name for call in expected.calls]
+    if names == wanted and len(set(names)) == len(names):  # each call has one partner only: nothing to search for
+        matched, in_place = [
+            compare_arguments(one.name, call.arguments, one.accepted, question)
+            for call, one in zip(answer.calls, expected.calls, strict=True)
+        ], True
+    else:
+        matched, in_place = _match(answer, expected, question)
+    parts = _parts(answer, expected, names, wanted, matched, in_place)
     score = 1.0 if parts["exact"] else _partial(parts)
     if answer.trailing:
         score *= settings().trailing_text
     return Reward(score, parts, _reason(answer, expected, parts, matched))
 
 
-def _parts(answer: Answer, expected: Reference, matched: list[Arguments], in_place: bool) -> dict[str, float]:
-    """Every component; `in_place`: each matched call stands where it is expected."""
-    names, wanted = [call.name for call in answer.calls], [call.name for call in expected.calls]
+def _match(answer: Answer, expected: Reference, question: str | None) -> tuple[list[Arguments], bool]:
+    """The compared arguments of the best one-to-one matching, and whether each call stands where it is expected."""
+
+    def compare(i: int, j: int) -> Arguments:
+        wanted = expected.calls[j]
+        return compare_arguments(wanted.name, answer.calls[i].arguments, wanted.accepted, question)
+
+    pairs = best_matching(answer.calls, expected.calls, lambda i, j: compare(i, j).score)
+    return [compare(i, j) for j, i in pairs.items()], all([i == j for j, i in pairs.items()])
+
+
+def _parts(
+    answer: Answer, expected: Reference, names: list[str], wanted: list[str], matched: list[Arguments], in_place: bool
+) -> dict[str, float]:
+    """Every component; `names` and `wanted` are the calls' names as given and as expected, in order."""
     found, given, asked = len(matched), len(names), len(wanted)
     recall, same_order = found / asked, names == wanted
     category = recall if _same_category(answer, expected) else 0.0
-    exact = same_order and in_place and category == 1.0 and all([arguments.exact for arguments in matched])
+    exact, similarity = same_order and in_place and category == 1.0, 0.0
+    for arguments in matched:
+        similarity += arguments.score
+        exact = exact and arguments.exact
     return {
         "parsed": 1.0,
         "category": category,
         "tools": recall,
         "order": 1.0 if same_order else common_in_order(names, wanted) / asked,
-        "parameters": sum([arguments.score for arguments in matched]) / asked,
+        "parameters": similarity / asked,
         "exact": float(exact),
         "extra_calls": float(given - found),
         "missing_calls": float(asked - found),

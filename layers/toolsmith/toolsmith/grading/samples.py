@@ -4,6 +4,7 @@ Contracts: SageMaker developer guide, "Implementing reward functions" (reward) a
 own metrics (`process_type` preprocess and postprocess).
 """
 
+import gc
 import json
 from typing import Any
 
@@ -32,7 +33,13 @@ def grade_samples(event: Any) -> list[dict[str, Any]]:
     reward, `reason_code` the position in REASONS, `grader_error` 1 when the sample could not be judged at all.
     """
     samples = event if isinstance(event, list) else [event]
-    return [grade_sample(sample) for sample in samples]
+    collecting = gc.isenabled()
+    gc.disable()  # grading makes no cycles; looking for them among thousands of small results costs a tenth of the time
+    try:
+        return [grade_sample(sample) for sample in samples]
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def grade_sample(sample: Any) -> dict[str, Any]:

@@ -58,9 +58,14 @@ def read_plan(value: Any, whole: bool = True) -> Plan | None:
     return None
 
 
+def read_calls(value: dict[str, Any]) -> Plan:
+    """The plan of an object in our own form, which has "calls". Raises Malformed."""
+    return Plan(_calls(value["calls"]), _category(value.get("category")), False, not value.keys() <= PLAN_KEYS)
+
+
 def _read_object(value: dict[str, Any]) -> Plan | None:
     if "calls" in value:
-        return Plan(_calls(value["calls"]), _category(value.get("category")), more=not value.keys() <= PLAN_KEYS)
+        return read_calls(value)
     for key, read in OBJECT_SHAPES.items():
         if key in value:
             return read(value)

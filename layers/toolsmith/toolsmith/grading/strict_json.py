@@ -31,16 +31,16 @@ def _number(digits: str) -> float:
     return value
 
 
-_decode = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_number).raw_decode
+_scan = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_number).scan_once
 
 
 def decode_at(text: str, start: int = 0) -> tuple[Any, int]:
     """The JSON value that begins at `start`, and where it ends. Raises BrokenJson."""
     try:
-        return _decode(text, start)
+        return _scan(text, start)
     except BrokenJson:
         raise
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, StopIteration):
         raise BrokenJson("invalid_json") from None
 
 

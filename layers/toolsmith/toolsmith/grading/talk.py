@@ -5,6 +5,7 @@ aws-samples/amazon-nova-samples, customization/Nova_2.0/SFT_RFT, 2026. Nothing i
 """
 
 import json
+from collections.abc import Set
 from functools import lru_cache
 from typing import Any
 
@@ -117,8 +118,10 @@ def _parameters(given: dict[str, dict[str, Any]], gold: dict[str, dict[str, Any]
 
 
 def _arguments(given: dict[str, Any], gold: dict[str, Any]) -> float:
+    if given == gold:
+        return 1.0
     if not given or not gold:
-        return 1.0 if not given and not gold else 0.0
+        return 0.0
     shared = sorted(given.keys() & gold.keys())
     values = sum(_value(given[key], gold[key]) for key in shared) / len(shared) if shared else 0.0
     return 0.3 * len(shared) / len(given.keys() | gold.keys()) + 0.7 * values
@@ -136,10 +139,18 @@ def _value(given: Any, gold: Any) -> float:
 def _text_similarity(given: str, gold: str) -> float:
     if not given or not gold:
         return 1.0 if given == gold else 0.0
-    characters = _jaccard(set(given), set(gold))
-    mine, theirs = set(given.split()), set(gold.split())
+    (mine_characters, mine), (their_characters, theirs) = _sets(given), _sets(gold)
+    characters = _jaccard(mine_characters, their_characters)
     return 0.4 * characters + 0.6 * (_jaccard(mine, theirs) if mine and theirs else characters)
 
 
-def _jaccard(a: set[str], b: set[str]) -> float:
-    return len(a & b) / len(a | b) if a | b else 0.0
+@lru_cache(maxsize=65_536)
+def _sets(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The characters and the words of a text."""
+    return frozenset(text), frozenset(text.split())
+
+
+def _jaccard(a: Set[str], b: Set[str]) -> float:
+    shared = len(a & b)
+    union = len(a) + len(b) - shared
+    return shared / union if union else 0.0

@@ -14,20 +14,14 @@ WORD = re.compile(r"\d\w*(?:[.-]\w+)*(?:\(\w{1,4}\))*|\w+(?:[.&]\w+)*")
 def content_words(text: str) -> tuple[str, ...]:
     """The words of a text that carry meaning, in order: case-folded, plural and possessive endings removed."""
     stopwords = settings().stopwords
-    folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "'").replace("'s", "")
-    return tuple(_stem(word) for word in WORD.findall(folded) if word not in stopwords)
+    folded = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
+    return tuple([_stem(word) for word in WORD.findall(folded.replace("'s", "")) if word not in stopwords])
 
 
 def _stem(word: str) -> str:
-    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+    if word[-1] == "s" and len(word) > 3 and not word.endswith(("ss", "us", "is")):
         return word[:-3] + "y" if word.endswith("ies") and len(word) > 4 else word[:-1]
     return word
-
-
-def weight(word: str) -> float:
-    """What a word is worth: little when nearly every question of the domain has it."""
-    table = settings()
-    return table.common_weight if word in table.common_words else 1.0
 
 
 @lru_cache(maxsize=65_536)
@@ -44,14 +38,18 @@ def words_similarity(given: str, accepted: str) -> float:
 
 
 def overlap(mine: tuple[str, ...], theirs: tuple[str, ...]) -> float:
-    """The weighted F1 of two bags of words."""
+    """The weighted F1 of two bags of words; a word that nearly every question of the domain has is worth little."""
+    table = settings()
+    common, little = table.common_words, table.common_weight
     left: dict[str, int] = {}
+    shared = total = 0.0
     for word in theirs:
         left[word] = left.get(word, 0) + 1
-    shared = 0.0
+        total += little if word in common else 1.0
     for word in mine:
+        worth = little if word in common else 1.0
+        total += worth
         if left.get(word):
             left[word] -= 1
-            shared += weight(word)
-    total = sum(map(weight, mine)) + sum(map(weight, theirs))
+            shared += worth
     return 2 * shared / total if total else 0.0

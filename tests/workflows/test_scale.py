@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.template.loading import machines, resources, template
 from tests.workflows.bench import WORK, Bench
 
 CHUNKS, BATCH = 10_000, 10
@@ -53,3 +54,16 @@ def test_no_more_batches_are_taught_at_once_than_the_parameter_says(tmp_path):
         assert bench.functions.busiest["TeachFunction"] == 4
     finally:
         bench.close()
+
+
+def test_teaching_of_all_documents_at_once_has_a_bound_and_waits_for_its_turn():
+    """Every document is an execution of its own, so the bound of one Map does not bound them all: Lambda's does."""
+    teach = resources("AWS::Serverless::Function")["TeachFunction"]["Properties"]
+    assert teach["ReservedConcurrentExecutions"] == {
+        "!If": ["HasTeachersAtOnce", {"!Ref": "TeachersAtOnce"}, {"!Ref": "AWS::NoValue"}]
+    }
+    assert template()["Parameters"]["TeachersAtOnce"]["Default"] == 0
+    task = machines()["ingest"]["States"]["TeachChunks"]["ItemProcessor"]["States"]["Teach"]
+    (turn,) = [one for one in task["Retry"] if "Lambda.TooManyRequestsException" in one["ErrorEquals"]]
+    delays = [turn["IntervalSeconds"] * turn["BackoffRate"] ** n for n in range(turn["MaxAttempts"])]
+    assert sum(min(delay, turn["MaxDelaySeconds"]) for delay in delays) / 2 > 45 * 60

@@ -32,6 +32,8 @@ def run(arguments) -> int:
             f"{arguments.run} waits for no answer any more: it was answered, or nobody answered in time; "
             f"`toolsmith redrive {arguments.run}` makes a run that ended ask again"
         ) from error
+    if arguments.json:
+        print(json.dumps({"run": arguments.run, "approved": arguments.command == "approve"}))
     said = "goes on" if arguments.command == "approve" else "ends, and nothing is spent"
     print(f"{arguments.run} {said}; follow it with `toolsmith watch {arguments.run}`", file=sys.stderr)
     return 0

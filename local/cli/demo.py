@@ -14,6 +14,7 @@ from local.cli.record import Recorder
 from local.cli.report import fetch
 from local.cli.status import State, Watcher, describe
 from local.cli.summary import write
+from toolsmith.events import FINAL
 
 SAMPLES = stack.ROOT / "samples"
 PAUSE = 1.0
@@ -136,6 +137,9 @@ def _run_of_this_corpus(watcher: Watcher, seed: int) -> str | None:
 
 def _take_up(watcher: Watcher, execution: dict) -> None:
     """Go on with the run that this corpus had before; one that failed is redriven from the state that failed."""
+    error = watcher.error(execution["executionArn"])
+    if error in FINAL:
+        raise Failed(f"these documents had their run, and it ended with {error}; try another --seed, or --fresh")
     if execution["status"] in ("FAILED", "TIMED_OUT", "ABORTED"):
         _say(f"{execution['name']} ended {execution['status']} before; redriving it")
         watcher.redrive(execution["executionArn"])
@@ -147,9 +151,9 @@ def _finish(arguments, place: Place, watcher: Watcher, recorder: Recorder, name:
     execution = next(e for e in watcher.executions("CustomizeMachine") if e["name"] == name)
     if execution["status"] != "SUCCEEDED":
         why = watcher.why(execution["executionArn"])
-        raise Failed(
-            f"{name} ended {execution['status']}: {why}\nMend it, then run the same command again: it redrives the run"
-        )
+        final = watcher.error(execution["executionArn"]) in FINAL
+        remedy = "with another --seed, or --fresh" if final else "again: it redrives the run"
+        raise Failed(f"{name} ended {execution['status']}: {why}\nMend it, then run the same command {remedy}")
     folder = (arguments.out or arguments.home / "reports" / name).absolute()
     files = fetch(place, name, folder)
     clock.lap("report")

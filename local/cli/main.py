@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from local.cli.failures import Failed, Misused, told
+from local.cli.request import options
 from toolsmith.errors import DocumentRejected, NothingDeployed, ToolsmithError
 
 HOME = Path(".toolsmith")
@@ -108,19 +109,8 @@ def _offline(commands) -> None:
     chunk.add_argument("--overlap", type=int, default=200, help="characters shared by neighbours (default 200)")
     _command(commands, "grade", "grade", "Grade a reward event (JSON) from stdin, as the reward function does.")
     _command(commands, "judge", "grade", "Judge answers (JSON lines) from stdin by the strict rules.")
-    request = _command(commands, "request", "request", "Print the CreateTrainingJob request of a stage.")
-    request.add_argument("stage", choices=["sft", "rft", "eval"])
-    request.add_argument("--student", default="nova-2-lite", help="folder of recipes/ (default nova-2-lite)")
-    request.add_argument("--run", default="run-example", help="name of the run")
-    request.add_argument("--data", default="s3://BUCKET/datasets/DIGEST", help="S3 prefix of the dataset")
-    request.add_argument("--output", default="s3://BUCKET/runs/RUN/output", help="S3 prefix of the outputs")
-    request.add_argument("--checkpoint", help="S3 URI to start from (rft, eval); the base model where absent")
-    request.add_argument("--role", default="arn:aws:iam::111122223333:role/TrainingRole")
-    request.add_argument("--reward", default="arn:aws:lambda:us-east-1:111122223333:function:toolsmith-SageMakerReward")
-    request.add_argument(
-        "--metrics", default="arn:aws:lambda:us-east-1:111122223333:function:toolsmith-SageMakerMetrics"
-    )
-    request.add_argument("--recipe", action="store_true", help="print the rendered recipe instead")
+    text = "Print the request of a stage, as a training job or for another place."
+    options(_command(commands, "request", "request", text))
 
 
 def main(argv: list[str] | None = None) -> int:

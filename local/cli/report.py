@@ -6,7 +6,7 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from local.cli.failures import Failed
+from local.cli.failures import Failed, Misused
 from local.cli.place import Place, place_of
 from local.cli.status import Watcher
 
@@ -28,12 +28,15 @@ def fetch(place: Place, run: str, folder: Path) -> dict[str, Path]:
 
 def run(arguments) -> int:
     place = place_of(arguments)
-    reported = [row for row in Watcher(place).rows("RUN") if row.get("status") == "reported"]
+    rows = Watcher(place).rows("RUN")
+    reported = [row for row in rows if row.get("status") == "reported"]
     name = arguments.run or (
         max(reported, key=lambda row: row.get("reported_at", row["id"]))["id"] if reported else None
     )
     if name is None:
         raise Failed("no run has a report yet; start one by dropping documents")
+    if name not in {row["id"] for row in rows}:
+        raise Misused(f"no run is named {name}; `toolsmith watch` shows the names")
     files = fetch(place, name, arguments.out or arguments.home / "reports" / name)
     if arguments.json:
         print(json.dumps({"run": name, **{file: str(path) for file, path in files.items()}}))

@@ -95,6 +95,10 @@ class Watcher:
         """Go on with a failed execution from the state that failed; finished states are not run again."""
         self._clients["stepfunctions"].redrive_execution(executionArn=arn)
 
+    def error(self, arn: str) -> str:
+        """The error that ended an execution; empty where none did."""
+        return self._clients["stepfunctions"].describe_execution(executionArn=arn).get("error", "")
+
     def why(self, arn: str) -> str:
         """Error and message of an execution that did not succeed."""
         states = self._clients["stepfunctions"]

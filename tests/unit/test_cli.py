@@ -1,6 +1,7 @@
 """The command line as people use it: exit codes, clear words for every mistake, and never a traceback."""
 
 import http.server
+import importlib
 import json
 import threading
 
@@ -190,3 +191,58 @@ def test_every_command_explains_itself_and_its_options(name, capsys):
     assert ended.value.code == 0 and f"usage: toolsmith {name}" in said(capsys).out
     parser = commands()[name]
     assert parser.description and parser.description.endswith(".")
+
+
+class Ended:
+    """A watcher of one execution that ended with an error; `redriven` keeps what was redriven."""
+
+    def __init__(self, error):
+        self.ended, self.redriven = error, []
+
+    def executions(self, machine):
+        return [{"name": "run-1", "executionArn": "arn:1"}] if machine == "CustomizeMachine" else []
+
+    def error(self, arn):
+        return self.ended
+
+    def redrive(self, arn):
+        self.redriven.append(arn)
+
+    def rows(self, kind):
+        return [{"id": "run-1", "status": "admitted"}]
+
+
+@pytest.fixture
+def ended(monkeypatch):
+    def end(command, error=""):
+        watcher = Ended(error)
+        module = importlib.import_module(f"local.cli.{command}")
+        monkeypatch.setattr(module, "place_of", lambda arguments: None)
+        monkeypatch.setattr(module, "Watcher", lambda place: watcher)
+        return watcher
+
+    return end
+
+
+@pytest.mark.parametrize("error", ["SmokeTestFailed", "DeploymentFailed"])
+def test_a_redrive_that_would_only_fail_again_is_refused_with_what_to_do(ended, capsys, error):
+    watcher = ended("redrive", error)
+    assert main(["redrive", "run-1"]) == 1 and watcher.redriven == []
+    assert error in (said := capsys.readouterr().err) and "runs/" in said
+
+
+def test_a_redrive_prints_its_execution_as_json_where_asked(ended, capsys):
+    watcher = ended("redrive", "CapacityUnavailable")
+    assert main(["redrive", "run-1", "--json"]) == 0 and watcher.redriven == ["arn:1"]
+    assert json.loads(capsys.readouterr().out) == {"execution": "arn:1"}
+
+
+def test_the_report_of_a_run_that_does_not_exist_is_a_misuse(ended, capsys):
+    ended("report")
+    assert main(["report", "run-2"]) == 2
+    assert "no run is named run-2" in capsys.readouterr().err
+
+
+def test_a_request_can_be_asked_for_in_another_place(capsys):
+    assert main(["request", "sft", "--on", "serverless"]) == 0
+    assert "ServerlessJobConfig" in json.loads(capsys.readouterr().out)

@@ -204,6 +204,18 @@ def test_failure_of_an_execution_becomes_a_valid_event(name):
     assert detail["execution_arn"] == change["executionArn"]
 
 
+@pytest.mark.parametrize("error", sorted(events.FINAL))
+def test_what_a_redrive_would_only_repeat_is_not_remedied_by_a_redrive(error):
+    detail = events.failure_of({**_incoming("execution-failed")["detail"], "error": error})
+    assert "redrive" not in detail["remedy"] and "runs/" in detail["remedy"]
+
+
+def test_every_error_of_a_fail_state_is_known_as_one_that_a_redrive_repeats():
+    states = [s for path in MACHINES for s in json.loads(path.read_text(encoding="utf-8"))["States"].values()]
+    raised = {state["Error"] for state in states if state["Type"] == "Fail" and not state["Error"].startswith("{%")}
+    assert raised and raised <= events.FINAL
+
+
 @pytest.mark.parametrize(
     ("name", "machine"), [("document-dropped", "ingest"), ("crawl-requested", "crawl"), ("run-requested", "customize")]
 )

@@ -281,6 +281,11 @@ def breaks(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> li
     return found
 
 
+# Errors that a Fail state of the machine raises after it put things back: a redrive would only enter that state again.
+FINAL = frozenset({"SmokeTestFailed", "DeploymentFailed", "ModelImportFailed"})
+ANEW = "aws s3 cp REQUEST.json s3://INTAKE_BUCKET/runs/"
+
+
 def failure_of(status_change: Mapping[str, Any], item: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The detail of "Run Failed" for the detail of an execution's status change (FAILED, TIMED_OUT or ABORTED).
 
@@ -297,7 +302,7 @@ def failure_of(status_change: Mapping[str, Any], item: Mapping[str, str] | None 
         "execution_arn": status_change.get("executionArn", ""),
         "error": failed.get("error") or status_change["status"],
         "cause": cause,
-        "remedy": f"toolsmith redrive {status_change['name']}",
+        "remedy": ANEW if status_change.get("error") in FINAL else f"toolsmith redrive {status_change['name']}",
     }
 
 

@@ -17,13 +17,15 @@ ARMS: dict[str, tuple[str, str]] = {
     "right_tools_generic": ("Right tools, generic", "told the right category and tools; the most frequent arguments"),
     "base": ("Base", "the student before training, with the short prompt"),
     "base_tools": ("Base with tools", "the student before training, with full tool specifications"),
+    "base_few_shot": ("Base, few-shot", "the student before training, with the same four answered questions"),
+    "base_nearest": ("Base, nearest", "the student before training, with the four nearest training questions"),
     "sft": ("SFT", "fine-tuned on verified examples"),
     "more_sft": ("More SFT (control)", "SFT going on for the compute that RFT took"),
     "rft": ("RFT", "reinforced from the SFT checkpoint"),
 }
 PAIRS = (
     ("sft", "base"), ("sft", "base_tools"), ("rft", "sft"), ("rft", "more_sft"), ("more_sft", "sft"), ("rft", "base"),
-    ("base_tools", "base"),
+    ("base_tools", "base"), ("sft", "base_few_shot"), ("sft", "base_nearest"),
 )  # fmt: skip
 # Groups are many and small: fewer draws than for the headline, which is enough for a table's one decimal.
 GROUP_RESAMPLES = 400

@@ -18,6 +18,7 @@ class RunFacts:
     ledger rows; outcome: {"candidate", "registered", "model_arn", "deployment_arn", "smoke"}.
     references: question id -> what was expected of it, for the examples. finished_at: ISO 8601, orders runs in the
     index. digests: name -> digest or version of whatever else made the model (recipe of each job, prompts, code).
+    probe: the rollouts before reinforcement, runs/<run>/probe.json of a thorough run.
     """
 
     run: str
@@ -33,6 +34,7 @@ class RunFacts:
     references: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     finished_at: str = ""
     digests: Mapping[str, str] = field(default_factory=dict)
+    probe: Mapping[str, Any] = field(default_factory=dict)
 
 
 def percent(interval: Mapping[str, float]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from toolsmith.catalog import load_catalog
 from toolsmith.customization import cost
+from toolsmith.customization.calibration import calibration
 from toolsmith.reporting import breakdown, examples
 from toolsmith.reporting.card import model_card
 from toolsmith.reporting.facts import RunFacts, verdict
@@ -40,6 +41,7 @@ def to_json(facts: RunFacts) -> dict[str, Any]:
         "reasons": breakdown.reasons(facts.measures),
         "curves": {arm: [_finite(row) for row in job["metrics"]] for arm, job in sorted(facts.jobs.items())},
         "attacks": list(facts.attacks),
+        "calibration": calibration(facts.measures, facts.jobs.get("rft", {}).get("metrics", ()), facts.probe),
         "examples": examples.choose(facts.measures, facts.references),
         "dataset": dict(facts.dataset),
         "documents": [_document(row) for row in facts.documents],

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from toolsmith.reporting import intervals
+from toolsmith.reporting.breakdown import label
 from toolsmith.reporting.facts import percent
 from toolsmith.reporting.markup import Markup, element, join, number_cell, table
 from toolsmith.reporting.origins import spent
@@ -29,7 +30,7 @@ def index(reports: Iterable[Report]) -> str:
         element(
             "header",
             element("p", "Toolsmith", class_="eyebrow"),
-            element("h1", f"{len(runs)} runs, {registered} with a registered model"),
+            element("h1", f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}, {registered} with a registered model"),
         ),
         element("main", _chart(runs), _table(runs))
         if runs
@@ -52,7 +53,7 @@ def _chart(runs: list[Report]) -> Markup:
     for run in runs[:MOST_IN_CHART]:
         arm = best_arm(run)
         values = {name: run["arms"][arm][name] if arm else None for name in MEASURES}
-        rows.append(intervals.Row(f"{run['run'][:18]} {arm or ''}".strip(), values))
+        rows.append(intervals.Row(f"{run['run'][:18]} {label(arm) if arm else ''}".strip(), values))
     more = f" The newest {MOST_IN_CHART} runs." if len(runs) > MOST_IN_CHART else ""
     title = "Score of the registered or last model of each run"
     return element(
@@ -67,11 +68,11 @@ def _chart(runs: list[Report]) -> Markup:
 def _table(runs: list[Report]) -> Markup:
     rows = [
         (
-            element("a", run["run"], href=f"./{quote(run['run'])}/report.html"),
-            element("td", run.get("finished_at", "")[:16].replace("T", " ")),
+            element("a", run["run"], href=f"./{quote(run['run'])}/report.html", class_="whole"),
+            element("td", run.get("finished_at", "")[:16].replace("T", " "), class_="whole"),
             element("td", _outcome(run)),
             *(_score(run, arm) for arm in SHOWN_ARMS),
-            element("td", element("code", str(run["dataset"].get("dataset", ""))[:12])),
+            element("td", element("code", str(run["dataset"].get("dataset", ""))[:8]), class_="whole"),
             number_cell(f"{len(run.get('documents') or run['lineage']['documents']):,}"),
             number_cell(f"${spent(run['cost']):,.2f}"),
         )
@@ -90,7 +91,7 @@ def _table(runs: list[Report]) -> Markup:
 
 def _outcome(run: Report) -> Markup:
     if run["outcome"].get("registered"):
-        return element("span", f"{run['outcome']['candidate']} registered", class_="pill good")
+        return element("span", f"{label(run['outcome']['candidate'])} registered", class_="pill good")
     return element("span", "not registered", class_="pill bad")
 
 
@@ -98,4 +99,4 @@ def _score(run: Report, arm: str) -> Markup:
     if arm not in run["arms"]:
         return number_cell("–")
     mean, _, spread = percent(run["arms"][arm]["score"]).partition(" % ")
-    return number_cell(join([mean, element("small", f" {spread}")]))
+    return number_cell(join([mean, element("small", f" {spread}", class_="below")]))

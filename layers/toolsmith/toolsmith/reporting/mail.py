@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from toolsmith.events import FINAL
 from toolsmith.reporting.breakdown import label
 
 MAX_SUBJECT = 100
@@ -264,10 +265,16 @@ def _run_failed(detail: Detail, region: str) -> Message:
         )
     return Message(
         f"{detail['execution']} failed: {detail['error']}",
-        (f"Machine: {detail['machine']}", _cut(detail["cause"]), "What was done, and paid, is not done again."),
+        (f"Machine: {detail['machine']}", _cut(detail["cause"]), _ahead(detail)),
         link,
         (detail["remedy"],),
     )
+
+
+def _ahead(detail: Detail) -> str:
+    if detail["error"] in FINAL:
+        return "A redrive would end the same way. Mend the cause, then ask for a new run with a request file."
+    return "What was done, and paid, is not done again."
 
 
 _MESSAGES: dict[str, Callable[[Detail, str], Message]] = {

@@ -16,6 +16,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Report], Markup]], ...] = (
     ("breakdown", "Categories and tools", results.breakdown),
     ("training", "Training", progress.training),
     ("attacks", "Attacks on the reward", progress.attacks),
+    ("calibration", "Calibration of the reward", progress.calibration),
     ("examples", "Example answers", answers.examples),
     ("dataset", "Dataset", origins.dataset),
     ("documents", "Documents", origins.documents),

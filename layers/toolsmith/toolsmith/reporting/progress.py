@@ -104,6 +104,31 @@ def attacks(report: Mapping[str, Any]) -> Markup:
     return join(parts)
 
 
+def calibration(report: Mapping[str, Any]) -> Markup:
+    """Whether the training reward ranks answers as the evaluation does, holds on new documents, and has variance."""
+    found = report["calibration"]
+    probe = found["probe"] or {}
+    rows = (
+        ("Reward against talk score, Spearman's rho over all answers", _decimal(found["spearman"])),
+        ("Training reward, last steps of RFT", _percent(found["train_reward"])),
+        ("Reward on held-out documents", _percent(found["held_out_reward"])),
+        ("Gap between them, in points", _percent(found["gap"])),
+        ("Groups without variance before RFT", _percent(probe.get("without_variance"))),
+        ("Mean reward of the rollouts before RFT", _percent(probe.get("reward"))),
+    )
+    cells = [(name, number_cell(value)) for name, value in rows]
+    said = "; ".join(found["warnings"]) or "Nothing speaks against trusting the reward."
+    return join([element("p", said, class_="lead"), table("Calibration of the reward", ("Measure", "Value"), cells)])
+
+
+def _percent(value: float | None) -> str:
+    return "not measured" if value is None else f"{100 * value:.1f}"
+
+
+def _decimal(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.2f}"
+
+
 def _most_telling(row: Mapping[str, Any]) -> tuple[float, ...]:
     """What earns too much by our score, then by the talk's, then the dearest."""
     ours, talk = (max(0.0, round(row[name] - row["honest"], 6)) for name in ("score", "talk_score"))

@@ -10,7 +10,7 @@ from toolsmith.reporting.markup import Markup, element, join, number_cell, table
 
 MEASURES = {"score": "score", "talk_score": "talk score"}
 # Arms whose answers the category and tool tables compare; the others have no answers of their own or say little here.
-COMPARED = ("base", "base_tools", "sft", "more_sft", "rft")
+COMPARED = ("base", "base_tools", "base_few_shot", "base_nearest", "sft", "more_sft", "rft")
 
 
 def key(words: Mapping[str, str]) -> Markup:

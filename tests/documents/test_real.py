@@ -1,12 +1,15 @@
 """Real filings, regulations and opinions against an independent probe of each (ORACLE.jsonl)."""
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from toolsmith.documents import Parsed, chunks_of, parse
+from toolsmith.documents.encoding import decode
+from toolsmith.documents.markup import lines_of_html
 from toolsmith.errors import DocumentRejected
 
 # Files that hold no document, and the reason people are told.
@@ -77,6 +80,50 @@ def test_sentences_are_verbatim(oracle, parsed):
 def found_without_furniture(sentence: str, text: str) -> bool:
     """Whether the sentence stands in the text once one page number or running foot is cut out of it."""
     return any(flat(sentence[: cut.start()] + sentence[cut.end() :]) in text for cut in FURNITURE.finditer(sentence))
+
+
+def test_what_is_not_verbatim_holds_what_must_not_be_kept(oracle, parsed):
+    """Strictly: the probe's sentence holds a page number, SGML fields, or a space for a soft hyphen."""
+    total, furniture, fields, hyphens, others = 0, [], [], [], []
+    for row in rows_of("html", oracle):
+        one = parsed[row["file"]]
+        text = flat(text_of(one))
+        heads = tuple(f"{document.type} {document.sequence} {document.filename} " for document in one.documents)
+        for sentence in row["sentences"]:
+            total += 1
+            if sentence in text:
+                continue
+            if sentence.startswith(heads):
+                fields.append(sentence)
+            elif sentence.replace(" ", "") in text.replace(" ", ""):
+                hyphens.append(sentence)
+            else:
+                (furniture if found_without_furniture(sentence, text) else others).append(sentence)
+    assert others == []
+    assert (total, len(furniture), len(fields), len(hyphens)) == (443, 7, 1, 1)
+
+
+PAGE = re.compile(r"(?:page\s+)?[-–—\s]*(?:[A-Z]{1,3}-)?\d{1,3}[-–—\s]*", re.I)
+BACK_LINK = re.compile(r"(?:back to |return to )?(?:table of contents|index(?: to financial statements)?)", re.I)
+
+
+def test_page_furniture_goes_and_no_data_row_with_it(data, parsed):
+    """At most a tenth of the lone numbers and back-links of the real HTML filings is left, and every table row."""
+    before, after = Counter(), Counter()
+    for file in sorted((data / "edgar").glob("*.htm*")):
+        one = parsed.get(f"edgar/{file.name}")
+        if one is None or file.read_bytes()[:4096].lstrip().startswith(b"<SEC-"):
+            continue
+        lines = lines_of_html(decode(file.read_bytes())[0])
+        kept = text_of(one).split("\n")
+        for name, shape in (("pages", PAGE), ("links", BACK_LINK)):
+            before[name] += sum(1 for line in lines if shape.fullmatch(line))
+            after[name] += sum(1 for line in kept if shape.fullmatch(line))
+        rows = Counter(line for line in lines if "\t" in line and len(re.findall(r"\d", line)) > 1)
+        assert not rows - Counter(kept), file.name
+    assert before["pages"] > 100 and before["links"] > 50
+    assert after["pages"] <= 0.1 * before["pages"]
+    assert after["links"] <= 0.1 * before["links"]
 
 
 def test_nothing_hidden_leaks(oracle, parsed):

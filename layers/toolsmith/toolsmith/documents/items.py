@@ -27,7 +27,8 @@ _PART = re.compile(r"\n[ \t]*(?i:part)[ \t]+(I{1,3}|IV|i{1,3})\b[^\n]{0,80}(?=\n
 _RUNS_ON = re.compile(r"(?:of|and|or|in|to|above|below|herein|hereof|\([a-z0-9]{1,3}\))(?!\w)", re.I)
 # How a line ends whose sentence goes on, so that "Item 14. These statements" behind it is no heading.
 _GOES_ON = re.compile(
-    r"(?:,|(?i:\b(?:in|of|and|at|the|to|see|under|with|by|or|on|as|an|this|our|its|that|from|for|per|also|Part [IV]+,?)))$"
+    r"(?:,|(?i:\b(?:in|of|and|at|the|to|see|under|with|by|or|on|as|an|this|our|its|that|from|for|per|also"
+    r"|Part [IV]+,?)))$"
 )
 # Titles of a 10-Q's second part; its item numbers begin again at 1.
 _SECOND_PART = re.compile(

@@ -22,7 +22,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document of a file. Table rows are single lines, cells joined by " | ".
+    """One document of a file. Table rows are single lines, cells joined by tabs.
 
     source_start, source_end: byte offsets of the document in the dropped file.
     flags: for example "binary" (nothing extracted), "truncated", "low_yield".

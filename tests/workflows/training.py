@@ -39,7 +39,10 @@ class Training:
 
     objects: Objects
     skills: dict[str, float] = field(
-        default_factory=lambda: {"base": 0.0, "base_tools": 0.1, "sft": 0.6, "more_sft": 0.6, "rft": 1.0}
+        default_factory=lambda: {
+            "base": 0.0, "base_tools": 0.1, "base_few_shot": 0.1, "base_nearest": 0.1, "sft": 0.6, "more_sft": 0.6,
+            "rft": 1.0,
+        }  # fmt: skip
     )
     script: dict[str, list[Outcome]] = field(default_factory=dict)
     refusals: list[Exception] = field(default_factory=list)
@@ -128,6 +131,8 @@ def named(request: dict[str, Any]) -> str:
         .rpartition("-")[0]
         .replace("more-sft", "more_sft")
         .replace("base-tools", "base_tools")
+        .replace("base-few-shot", "base_few_shot")
+        .replace("base-nearest", "base_nearest")
     )
     return f"{stage}:{words.rpartition('-')[2]}"
 

@@ -9,6 +9,7 @@ from toolsmith.catalog import Catalog
 from toolsmith.customization import Profile, cost
 from toolsmith.errors import BudgetExceeded, DatasetTooSmall, PreflightFailed
 from toolsmith.grading.attacks import ATTACKS, Attack, honest_answer
+from toolsmith.pipeline import thorough
 from toolsmith.pipeline.defaults import RunDefaults
 from toolsmith.pipeline.ports import Ledger, Store
 from toolsmith.pipeline.requests import read_run_request
@@ -31,7 +32,8 @@ def admit(
 ) -> dict[str, Any]:
     """Pin what the run is made of and estimate its cost.
 
-    Returns {"run", "student", "seed", "documents", "examples", "estimated_usd", "budget_usd", "control", "dry_run"}.
+    Returns {"run", "student", "seed", "documents", "examples", "estimated_usd", "budget_usd", "control",
+    "thorough", "dry_run"}.
     Raises InvalidInput for a bad request, DatasetTooSmall without settled documents, BudgetExceeded.
     """
     name = event.get("key") or "automatic run"
@@ -43,6 +45,8 @@ def admit(
         raise DatasetTooSmall(f"{name}: no settled document to learn from; drop filings under incoming/ first")
     control = defaults.control if asked is None or asked.control is None else asked.control
     stages = ["sft", "evaluate", "evaluate", "evaluate", "rft", "evaluate"] + ["more_sft", "evaluate"] * control
+    more = bool(asked and asked.thorough)
+    stages += ["evaluate"] * (len(thorough.ARMS) * more)
     lines = cost.estimate(profile.stages, stages, cost.prices())
     plan = {
         "run": run,
@@ -51,6 +55,7 @@ def admit(
         "teacher": defaults.teacher,
         "seed": asked.seed if asked else defaults.seed,
         "control": control,
+        "thorough": more,
         "dry_run": bool(asked and asked.dry_run),
         "unlabelled": profile.unlabelled,
         "documents": [row["id"] for row in rows],
@@ -76,7 +81,7 @@ def admit(
             "estimated_usd": plan["estimated_usd"],
         },
     )
-    brief = ("run", "student", "seed", "examples", "estimated_usd", "budget_usd", "control", "dry_run")
+    brief = ("run", "student", "seed", "examples", "estimated_usd", "budget_usd", "control", "thorough", "dry_run")
     return {**{name: plan[name] for name in brief}, "documents": len(plan["documents"])}
 
 

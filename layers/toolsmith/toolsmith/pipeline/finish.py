@@ -99,6 +99,7 @@ def report(
         references={row["id"]: row["reference"] for row in references},
         finished_at=finished_at,
         digests=_digests(work, catalog, run),
+        probe=work.read_json(f"runs/{run}/probe.json") if work.exists(f"runs/{run}/probe.json") else {},
     )
     files = reporting.build(facts)
     for name, data in files.items():

@@ -8,7 +8,9 @@ from typing import Any
 from toolsmith import grading
 from toolsmith.customization import Job, Prepared, Profile, cost, gates, outputs, statistics
 from toolsmith.customization import prepare as prepare_request
+from toolsmith.customization.jobs import render
 from toolsmith.errors import ArtefactMissing, CapacityUnavailable, JobFailed, TrainingDiverged
+from toolsmith.pipeline import thorough
 from toolsmith.pipeline.ports import Store
 
 TRAINS_ON = {"sft": "sft/train.jsonl", "more_sft": "sft/train.jsonl", "rft": "rft/train.jsonl"}
@@ -37,6 +39,7 @@ def _checkpoint(work: Store, run: str, stage: str, arm: str) -> str | None:
     source = STARTS_FROM.get(stage) if stage != "evaluate" else arm
     if source is None or source.startswith("base"):
         return None
+    source = "sft" if source == thorough.PROBE else source
     return work.read_json(f"runs/{run}/jobs/{source}.json")["checkpoint"]
 
 
@@ -56,6 +59,10 @@ def prepare(
     plan, dataset = work.read_json(f"runs/{run}/plan.json"), work.read_json(f"runs/{run}/dataset.json")
     data = work.uri(dataset["prefix"])
     file = evaluation_file(arm) if stage == "evaluate" else TRAINS_ON[stage]
+    train_uri, rows = f"{data}/{file}", dataset["rows"].get(file)
+    if stage == "evaluate" and arm in thorough.ARMS:
+        key, rows = thorough.write_questions(work, run, dataset["prefix"], arm)
+        train_uri = work.uri(key)
     validation = f"{data}/{VALIDATES_ON[stage]}" if stage in VALIDATES_ON else None
     recipe_key = f"runs/{run}/jobs/{stage}-{arm}-{attempt}/recipe.yaml"
     trained = stage != "sft" and checkpoint is None
@@ -65,7 +72,7 @@ def prepare(
         arm=arm,
         attempt=attempt,
         seed=plan["seed"],
-        train_uri=f"{data}/{file}",
+        train_uri=train_uri,
         validation_uri=validation,
         output_uri=work.uri(f"runs/{run}/output"),
         recipe_uri=work.uri(recipe_key),
@@ -76,13 +83,19 @@ def prepare(
         checkpoint=_checkpoint(work, run, stage, arm) if trained else (checkpoint if stage in STARTS_FROM else None),
         reward_lambda_arn=place.reward_lambda_arn,
         metrics_lambda_arn=place.metrics_lambda_arn,
-        rows=dataset["rows"].get(file),
+        rows=rows,
         tags={"toolsmith:run": run, "toolsmith:stage": stage},
     )
-    prepared = prepare_request(profile, job)
+    prepared = prepare_request(profile, job, _sampled(render(profile, job)) if arm == thorough.PROBE else None)
     if upload:
         work.write(recipe_key, prepared.recipe_yaml.encode(), "application/yaml")
     return prepared
+
+
+def _sampled(recipe: dict[str, Any]) -> dict[str, Any]:
+    """An evaluation recipe that draws its answers as reinforcement does."""
+    recipe["inference"]["temperature"] = thorough.PROBE_TEMPERATURE
+    return recipe
 
 
 def _archive(work: Store, run: str, job: str) -> bytes:
@@ -104,6 +117,8 @@ def read(work: Store, profile: Profile, run: str, stage: str, arm: str, job: str
     entry = profile.stage(stage)
     usd = cost.job_usd(entry["instance_type"], entry["instance_count"], seconds, cost.prices())
     brief = {"stage": stage, "arm": arm, "job": job, "seconds": round(seconds, 1), "usd": round(usd, 2)}
+    if arm == thorough.PROBE:
+        return {**brief, **_probe(work, run, brief, found.answers)}
     if stage == "evaluate":
         return {**brief, **_measure(work, run, brief, found.answers)}
     outputs.check_finite(found.metrics)
@@ -127,6 +142,16 @@ def _measure(work: Store, run: str, brief: Mapping[str, Any], answers: list[dict
     measure = {**brief, **summary(rows), "rows": rows}
     work.write_json(f"runs/{run}/measures/{brief['arm']}.json", measure)
     return {name: measure[name] for name in ("score", "talk_score", "exact")}
+
+
+def _probe(work: Store, run: str, brief: Mapping[str, Any], answers: list[dict[str, Any]]) -> dict[str, Any]:
+    """Keep what the rollouts before reinforcement say, as runs/<run>/probe.json; the reward stands for a score."""
+    train = work.read_lines(f"{work.read_json(f'runs/{run}/dataset.json')['prefix']}/rft/train.jsonl")
+    given = {row["metadata"]: outputs.inference_text(row["inference"]) for row in answers}
+    found = thorough.read_rollouts(given, train)
+    work.write_json(f"runs/{run}/probe.json", {**brief, **found})
+    mean = {"mean": found["reward"], "low": found["reward"], "high": found["reward"]}
+    return {"score": mean, "talk_score": mean, "exact": mean, "without_variance": found["without_variance"]}
 
 
 def score_row(row: Mapping[str, Any], answer: str) -> dict[str, Any]:

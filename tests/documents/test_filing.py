@@ -264,3 +264,12 @@ def test_prose_that_begins_a_line_with_an_item_is_no_heading(prose: str):
 def test_a_combined_item_says_so_in_its_title():
     text = f"Items 1 and 2. Business and Properties\n{BODY}\nItem 3. Legal\n{BODY}"
     assert titles(text) == ["Items 1 and 2. Business and Properties", "Item 3. Legal"]
+
+
+def test_a_document_in_its_wrapper_alone_is_known_by_its_cover():
+    source = (
+        b"<DOCUMENT>\n<TYPE>10-Q\n<SEQUENCE>1\n<FILENAME>a.htm\n<TEXT>\n<html><body><p>FORM 10-Q</p><p>ACME CORP</p>"
+        b"<p>(Exact name of registrant as specified in its charter)</p></body></html>\n</TEXT>\n</DOCUMENT>\n"
+    )
+    known = parse(source, "000109690600000193.txt").provenance
+    assert (known.form, known.company, known.accession) == ("10-Q", "ACME CORP", "0001096906-00-000193")

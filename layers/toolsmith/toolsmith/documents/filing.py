@@ -2,6 +2,7 @@
 
 import html
 import re
+from dataclasses import replace
 
 from toolsmith.documents import xmlforms
 from toolsmith.documents.encoding import decode
@@ -28,6 +29,7 @@ _DEI = re.compile(
     r"[^>]*>(.{0,300}?)</ix:non[nN]umeric",
     re.S,
 )
+_ACCESSION = re.compile(r"(?<!\d)(\d{10})-?(\d\d)-?(\d{6})(?!\d)")
 _FORM = re.compile(
     r"\bFORM\s+(10-?K(?:405|SB)?|10-?Q(?:SB)?|8-?K|20-?F|6-?K|40-?F|S-\d{1,2}|N-CSR|13F|144|[345])(?:/A)?\b", re.I
 )
@@ -50,7 +52,13 @@ def read_submission(data: bytes, name: str) -> tuple[list[Document], Provenance,
         aside.append(
             SetAside("document_count", f"the header says {known.count}, the file holds {len(documents)}", name)
         )
-    return documents, _provenance(known, documents, name), aside
+    about = _provenance(known, documents, name)
+    if not known.company:
+        first = documents[0]
+        cover = _cover(first.text, decode(data[first.source_start : first.source_end])[0], name)
+        missing = {key: value for key, value in cover.items() if value and not getattr(about, key)}
+        about = replace(about, **missing)
+    return documents, about, aside
 
 
 def _provenance(known: Header, documents: list[Document], name: str) -> Provenance:
@@ -117,10 +125,8 @@ def text_of(body: bytes) -> tuple[str, tuple[str, ...]]:
     return "\n".join(lines).strip("\n"), flags
 
 
-def read_loose(
-    text: str, flags: tuple[str, ...], source: str, name: str
-) -> tuple[list[Document], Provenance, list[SetAside]]:
-    """A filing's document without its submission: form and company from XBRL facts or the cover page."""
+def _cover(text: str, source: str, name: str) -> dict[str, str | None]:
+    """What a document says of its filing without a header: XBRL facts, else its cover page; accession by file name."""
     facts = (
         {
             key.lower(): " ".join(html.unescape(re.sub(r"<[^>]*>", "", value)).split())
@@ -129,16 +135,22 @@ def read_loose(
         if 'name="dei:' in source
         else {}
     )
-    form = _FORM.search(text[:6000])
-    kind = facts.get("documenttype") or (form[1].upper() if form else "")
-    registrant = _REGISTRANT.search(text[:8000])
+    form, registrant = _FORM.search(text[:6000]), _REGISTRANT.search(text[:8000])
     cik = facts.get("entitycentralindexkey", "").lstrip("0")
-    known = Provenance(
-        "filing",
-        name,
-        form=kind or None,
-        cik=cik if cik.isdigit() else None,
-        company=facts.get("entityregistrantname") or (registrant[1].strip() if registrant else None),
-    )
+    accession = _ACCESSION.search(name)
+    return {
+        "form": facts.get("documenttype") or (form[1].upper() if form else None),
+        "cik": cik if cik.isdigit() else None,
+        "company": facts.get("entityregistrantname") or (registrant[1].strip() if registrant else None),
+        "accession": "-".join(accession.groups()) if accession else None,
+    }
+
+
+def read_loose(
+    text: str, flags: tuple[str, ...], source: str, name: str
+) -> tuple[list[Document], Provenance, list[SetAside]]:
+    """A filing's document without its submission: form and company from XBRL facts or the cover page."""
+    known = Provenance("filing", name, **_cover(text, source, name))
+    kind = known.form or ""
     filename, renamed = safe_name(name)
     return [Document(kind, "1", filename, text, sections_of(text, kind), (*renamed, *flags))], known, []

@@ -1,6 +1,6 @@
 """What a function is wired with: read from its environment on first use, kept for the life of the sandbox.
 
-The teacher's modules are imported where they are used: few functions ask it, and every function starts with this one.
+The modules of teacher and bus are imported where they are used: few functions need them, every function starts here.
 """
 
 import os
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from toolsmith.aws.bus import Bus
 from toolsmith.aws.ledger import Ledger
 from toolsmith.aws.machines import Machine
 from toolsmith.aws.store import Store
 
 if TYPE_CHECKING:
+    from toolsmith.aws.bus import Bus
     from toolsmith.pipeline.answers import KeptTeacher
 
 
@@ -49,7 +49,9 @@ def ledger() -> Ledger:
 
 
 @cache
-def bus() -> Bus:
+def bus() -> "Bus":
+    from toolsmith.aws.bus import Bus
+
     return Bus(client("events"), setting("BUS_NAME"))
 
 

@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from toolsmith import documents, teaching, tools
+from toolsmith import documents, tools
 from toolsmith.catalog import Catalog, load_catalog
 from toolsmith.errors import DocumentRejected, LedgerUnbalanced, TeacherTimeout
 from toolsmith.pipeline.ports import Ledger, Store, Teacher
+
+if TYPE_CHECKING:
+    from toolsmith import teaching
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 # Two for a chunk and two minutes each: three such chunks are what a sandbox's fifteen minutes allow.
@@ -62,7 +65,7 @@ def parse(intake: Store, work: Store, ledger: Ledger, event: Mapping[str, Any], 
         raise DocumentRejected("no_text", f"{key} holds no sentence that could be asked about")
     work.write_json(f"{folder}/parsed.json", parsed.to_json())
     work.write_lines(f"{folder}/chunks.jsonl", chunks)
-    work.write(index_key(digest), tools.CorpusIndex.build(chunks, teaching.load_canon(load_catalog())).to_bytes())
+    work.write(index_key(digest), tools.CorpusIndex.build(chunks, tools.load_canon(load_catalog())).to_bytes())
     firsts = range(0, len(chunks), chunking.batch)
     work.write_lines(
         batches["key"],
@@ -112,6 +115,8 @@ def teach(
     Returns {"document", "first", "outcomes": {...}}. Raises TeacherThrottled, TeacherUnavailable, and TeacherTimeout
     when chunk after chunk times out, because the sandbox's time would not be enough for all.
     """
+    from toolsmith import teaching  # here, because parse, settle and set_aside start faster without
+
     digest, first = batch["document"], batch["first"]
     key = outcome_key(digest, first)
     if work.exists(key):
@@ -146,11 +151,13 @@ class _TooSlow(Exception):
     """No chunk of this batch is worth more waiting; never leaves this module."""
 
 
-def _asking(teacher: Teacher) -> Callable[[teaching.Prompt], teaching.TeacherReply]:
+def _asking(teacher: Teacher) -> "Callable[[teaching.Prompt], teaching.TeacherReply]":
     """Asks and reads; after MAX_TIMEOUTS timeouts it asks no more."""
+    from toolsmith import teaching
+
     timeouts = 0
 
-    def ask(prompt: teaching.Prompt) -> teaching.TeacherReply:
+    def ask(prompt: "teaching.Prompt") -> "teaching.TeacherReply":
         nonlocal timeouts
         try:
             return teaching.TeacherReply.from_converse(teacher.ask(prompt.system, prompt.user))
@@ -165,7 +172,7 @@ def _asking(teacher: Teacher) -> Callable[[teaching.Prompt], teaching.TeacherRep
 
 def read_chunks(work: Store, digest: str) -> tuple[list[dict[str, Any]], tools.CorpusIndex]:
     """A parsed document's chunks and their index; it is built anew where the document was parsed without."""
-    chunks, canon = work.read_lines(f"documents/{digest}/chunks.jsonl"), teaching.load_canon(load_catalog())
+    chunks, canon = work.read_lines(f"documents/{digest}/chunks.jsonl"), tools.load_canon(load_catalog())
     try:
         return chunks, tools.CorpusIndex.from_bytes(work.read(index_key(digest)), canon)
     except KeyError:

@@ -5,13 +5,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from toolsmith.catalog import Catalog, Category, render
 from toolsmith.errors import InvalidInput, RecipeInvalid
 from toolsmith.teaching.diversity import Chunk, Wanted, sample
-from toolsmith.tools import Canon, CorpusIndex
+from toolsmith.tools import CorpusIndex, load_canon
 from toolsmith.tools.text import visible
 
 FILE = "teacher_prompt.md"
@@ -69,16 +68,6 @@ def make_nonce(chunk: Chunk, seed: int, attempt: int) -> str:
         if nonce not in chunk["text"]:
             return nonce
         salt += 1
-
-
-@lru_cache(maxsize=8)
-def _canon_of(text: str) -> Canon:
-    return Canon.parse(text)
-
-
-def load_canon(catalog: Catalog) -> Canon:
-    """The citation tables of the catalog's domain."""
-    return _canon_of(catalog.text("authorities.json"))
 
 
 def system_text(catalog: Catalog) -> str:

@@ -8,11 +8,11 @@ from toolsmith.catalog import Catalog
 from toolsmith.errors import TeacherTimeout
 from toolsmith.teaching.answer import Rejection
 from toolsmith.teaching.diversity import Chunk, Wanted, sample
-from toolsmith.teaching.prompt import Prompt, build_prompt, load_canon, make_nonce, repair_prompt
+from toolsmith.teaching.prompt import Prompt, build_prompt, make_nonce, repair_prompt
 from toolsmith.teaching.reply import TeacherReply
 from toolsmith.teaching.semantic import Review
 from toolsmith.teaching.verify import Origin, Verification, question_key, verify
-from toolsmith.tools import CorpusIndex
+from toolsmith.tools import CorpusIndex, load_canon
 
 Ask = Callable[[Prompt], TeacherReply]
 STATUSES = ("kept", "repaired", "rejected", "failed", "empty")

@@ -11,9 +11,8 @@ from toolsmith.teaching.answer import Rejection, format_problems, read_answer
 from toolsmith.teaching.diversity import Chunk, Wanted
 from toolsmith.teaching.execution import execution_problems
 from toolsmith.teaching.grounding import Ground, Reading, grounding_problems, locate_evidence, span_of
-from toolsmith.teaching.prompt import load_canon
 from toolsmith.teaching.semantic import Review
-from toolsmith.tools import CorpusIndex, LayeredIndex
+from toolsmith.tools import CorpusIndex, LayeredIndex, load_canon
 from toolsmith.tools.text import words
 
 

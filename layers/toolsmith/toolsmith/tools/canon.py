@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
+from toolsmith.catalog import Catalog
 from toolsmith.errors import RecipeInvalid
 from toolsmith.grading.canon import canon as spellings
 from toolsmith.grading.citations import citation_of
@@ -204,3 +205,13 @@ def _reporter(text: str) -> str:
     tight = re.sub(r"\s", "", text)
     apart = re.sub(r"\.(?=Supp|Ct|Ed|Rptr)", ". ", tight)
     return re.sub(r"(Supp|Ct|Ed|Rptr|So)\.(?=\d)", r"\1. ", apart)
+
+
+@lru_cache(maxsize=8)
+def _canon_of(text: str) -> Canon:
+    return Canon.parse(text)
+
+
+def load_canon(catalog: Catalog) -> Canon:
+    """The citation tables of the catalog's domain."""
+    return _canon_of(catalog.text("authorities.json"))

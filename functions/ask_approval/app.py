@@ -11,9 +11,9 @@ from toolsmith.pipeline import approval
 @handler
 def app(event: dict[str, Any]) -> None:
     """{"run", "token", "asked_before"} -> a mail and an event "Approval Requested"."""
-    request = approval.ask(
-        wiring.work(), wiring.ledger(), event["run"], event["token"], int(event["asked_before"]), datetime.now(UTC)
-    )
+    now, stack = datetime.now(UTC), wiring.setting("POWERTOOLS_SERVICE_NAME")
+    asked = int(event["asked_before"])
+    request = approval.ask(wiring.work(), wiring.ledger(), event["run"], event["token"], asked, now, stack)
     wiring.bus().tell("Approval Requested", request.detail)
     wiring.client("sns").publish(
         TopicArn=wiring.setting("TOPIC_ARN"), Subject=request.subject[:100], Message=request.text

@@ -27,9 +27,10 @@ def place():
 
 
 def test_people_are_told_the_money_and_both_commands(place):
-    request = approval.ask(*place, "run-1", "token-1", 0, NOON)
+    request = approval.ask(*place, "run-1", "token-1", 0, NOON, "toolsmith-prod")
     for words in ("504.00 USD", "1,000.00 USD", "1,234 examples of 2 documents", "4 x ml.p5.48xlarge",
-                  "toolsmith approve run-1", "toolsmith reject run-1", "2026-11-30T12:00:00Z"):  # fmt: skip
+                  "approve run-1 --stack toolsmith-prod", "reject run-1 --stack toolsmith-prod",
+                  "2026-11-30T12:00:00Z"):  # fmt: skip
         assert words in request.text
     assert request.subject.isascii() and len(request.subject) <= 100
 

@@ -19,10 +19,13 @@ class Request:
     detail: dict[str, Any]
 
 
-def ask(work: Store, ledger: Ledger, run: str, token: str, asked_before: int, now: datetime) -> Request:
+def ask(
+    work: Store, ledger: Ledger, run: str, token: str, asked_before: int, now: datetime, stack: str = ""
+) -> Request:
     """Keep the task token in the run's row, where `toolsmith approve` finds it, and word the question.
 
     A run is asked about once a day, ASKS times; every question carries a token of its own. now: in UTC.
+    stack: the name that the commands in the mail act on.
     """
     plan = work.read_json(f"runs/{run}/plan.json")
     expires = (now + EACH * max(1, ASKS - asked_before)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -41,11 +44,11 @@ def ask(work: Store, ledger: Ledger, run: str, token: str, asked_before: int, no
         "reject": f"toolsmith reject {run}",
         "expires_at": expires,
     }
+    at = f" --stack {stack}" if stack else ""
     text = "\n".join(
         [f"{run} waits for your approval: it is estimated at {money}.", f"It learns from {learned}.", "", *lines, "",
          f"Without an answer by {expires} the run ends, and nothing is spent.", "", "Next, one of:",
-         f"    {detail['approve']}", f"    {detail['reject']}", "",
-         "On AWS add --stack and the name of the stack."]
+         f"    {detail['approve']}{at}", f"    {detail['reject']}{at}", ""]
     )  # fmt: skip
     again = "reminder: " if asked_before else ""
     return Request(f"Toolsmith: {again}{run} waits for approval ({plan['estimated_usd']:,.0f} USD)", text, detail)

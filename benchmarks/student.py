@@ -25,12 +25,13 @@ import yaml
 from benchmarks.student_data import make_dataset
 from local.student import base, evaluate, records, rft, settings, sft
 from toolsmith import catalog, recipes
-from toolsmith.customization import statistics
+from toolsmith.customization import profile, statistics
 from toolsmith.grading import grade_samples, reward, talk_score
 from toolsmith.grading.arms import constant_answer
 
 RESULT = Path(__file__).parent / "results" / "student.json"
 ROOT = Path(__file__).resolve().parents[1]
+UNLABELLED = tuple(profile.load("local").unlabelled)
 REWARDS: dict[str, rft.Grader] = {
     "reference": grade_samples,
     "constant": lambda event: [{"id": s["id"], "aggregate_reward_score": 0.5} for s in event],
@@ -113,6 +114,7 @@ def score(examples: Sequence[dict[str, Any]], answers: Sequence[str]) -> list[di
                 "talk_score": talk_score(answer, reference(example)),
                 "parts": graded.parts,
                 "category": example["category"],
+                "wording": "unlabelled" if example["register"] in UNLABELLED else "labelled",
             }
         )
     return rows
@@ -123,6 +125,11 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     found = {name: asdict(statistics.bootstrap(statistics.by_document(rows, name))) for name in ("score", "talk_score")}
     parts = ("parsed", "category", "tools", "parameters", "exact")
     found["parts"] = {p: round(sum(r["parts"][p] for r in rows) / len(rows), 4) for p in parts}
+    found["wording"] = {
+        kind: asdict(statistics.bootstrap(statistics.by_document(part, "score")))
+        for kind in ("labelled", "unlabelled")
+        if (part := [r for r in rows if r["wording"] == kind])
+    }
     found["by_category"] = {
         c: round(sum(v) / len(v), 4)
         for c in sorted({r["category"] for r in rows})
@@ -188,13 +195,20 @@ class Bench:
             self.train_rft(f"rft-{seed}", fresh(model), tokenizer, seed)
 
     def differences(self, seeds: Sequence[int]) -> dict[str, Any]:
+        """Paired differences of the arms on all questions, and on those worded as labels were and as they were not."""
         pairs = (("rft", "sft"), ("rft", "more_sft"), ("more_sft", "sft"))
         return {
-            f"{one}-{other}/{seed}": asdict(statistics.paired(self.rows[f"{one}-{seed}"], self.rows[f"{other}-{seed}"]))
+            f"{one}-{other}/{seed}/{kind}": asdict(statistics.paired(*both))
             for one, other in pairs
             for seed in seeds
             if f"{one}-{seed}" in self.rows and f"{other}-{seed}" in self.rows
+            for kind in ("all", "labelled", "unlabelled")
+            if (both := [_worded(self.rows[f"{arm}-{seed}"], kind) for arm in (one, other)])[0]
         }
+
+
+def _worded(rows: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [row for row in rows if kind in ("all", row["wording"])]
 
 
 def fresh(model: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from local import teacher
 from toolsmith import catalog, datasets, documents, teaching, tools
+from toolsmith.customization import profile
 from toolsmith.errors import DocumentRejected
 
 CHUNK_CHARACTERS, OVERLAP = 4000, 400
@@ -42,7 +43,14 @@ def make_dataset(samples: Path, out: Path, say: Callable[[str], None], seed: int
         for chunk in chunks:
             examples += teaching.teach_chunk(chunk, _ask, domain, index, seed).examples
     whole = tools.CorpusIndex.build([c for chunks in by_document.values() for c in chunks], canon)
-    made = datasets.assemble(examples, teaching.execution_check(whole, domain), catalog=domain)
+    made = datasets.assemble(
+        examples,
+        teaching.execution_check(whole, domain),
+        datasets.DatasetConfig(seed=seed, unlabelled=tuple(profile.load("local").unlabelled)),
+        catalog=domain,
+        canonical_citation=canon.canonical,
+        facts=teaching.question_facts(whole),
+    )
     for name, data in made.files.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_bytes(data)

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from random import Random
 
-from local.student.values import KINDS, PREPOSITIONS, Words, ideas, phrase
+from local.student.values import KINDS, PREPOSITIONS, Words, ideas, phrase, sentence
 
 ASK = "ask"  # a parameter whose value is the question's own core sentence
 
@@ -51,7 +51,7 @@ def _tool(r: Random, w: Words, slots: dict[str, str], widest: int) -> Tool:
     idea = r.choice(ideas())
     kinds = r.sample(sorted(slots), min(len(slots), r.choice((1, 1, 1, 2, 3, 4)), widest))
     parameters = [Parameter(slots[kind], kind, len(kinds) > 1 and r.random() < 0.6) for kind in kinds]
-    if len(kinds) > 1 and r.random() < 0.6:
+    if len(kinds) > 1 and r.random() < 0.3:
         parameters.insert(0, Parameter(r.choice(("query", "question", "text", "request")), ASK))
     elif len(kinds) == 1 and r.random() < 0.4:
         parameters = [Parameter(r.choice(("query", "text", "value")), kinds[0])]
@@ -176,16 +176,24 @@ def question(r: Random, w: Words, area: Domain) -> tuple[str, str]:
     """A question of `area` with its plan as one line of JSON."""
     chosen = r.choice(area.categories)
     values = _values(r, w, chosen)
+    if r.random() < 0.2:
+        core = values[ASK] = _keywords(r, w, chosen, values)
+        return core, _plan(chosen, values)
     core = _sentence(r, w, chosen, values)
     opener, closer = r.choice(OPENERS), r.choice(CLOSERS)
     core = core[0].upper() + core[1:]
     values[ASK] = core
-    text = opener + core + r.choice(("?", "?", ".", "")) + closer
+    if r.random() < 0.1:
+        opener = sentence(w).rstrip(".") + ". " + opener
+    return opener + core + r.choice(("?", "?", ".", "")) + closer, _plan(chosen, values)
+
+
+def _plan(chosen: Category, values: dict[str, str]) -> str:
     calls = [
         {"name": tool.name, "arguments": {p.name: _bare(values.get(p.kind)) for p in tool.parameters}}
         for tool in chosen.tools
     ]
-    return text, json.dumps({"category": chosen.name, "calls": calls}, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps({"category": chosen.name, "calls": calls}, separators=(",", ":"), ensure_ascii=False)
 
 
 def _bare(value: str | None) -> str | None:
@@ -200,9 +208,19 @@ def _values(r: Random, w: Words, chosen: Category) -> dict[str, str]:
     if not named:
         named = [r.choice(may)]
     values = {kind: KINDS[kind][0](w) for kind in named}
-    if "phrase" in values and r.random() < 0.15:
-        values["phrase"] = f'"{phrase(w)}"'
+    for kind, share in (("sentence", 0.85), ("phrase", 0.15)):
+        if kind in values and r.random() < share:
+            values[kind] = f'"{values[kind]}"'
     return values
+
+
+def _keywords(r: Random, w: Words, chosen: Category, values: dict[str, str]) -> str:
+    """The values and a word for each tool in any order, as typed into a search box."""
+    said = [*values.values(), *(r.choice(tool.idea if r.random() < 0.75 else chosen.idea) for tool in chosen.tools)]
+    if r.random() < 0.4:
+        said.append(phrase(w))
+    r.shuffle(said)
+    return r.choice((" ", " ", " ", ", ")).join(said)
 
 
 def _sentence(r: Random, w: Words, chosen: Category, values: dict[str, str]) -> str:

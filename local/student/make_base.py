@@ -1,6 +1,6 @@
 """Makes the student's base weights and tokenizer: `python -m local.student.make_base --out local/student/base`.
 
-Fixed steps and seeds; two stages, about 40 minutes of one core. The result is kept in the repository with its digest.
+Fixed steps and seed, about an hour of one core. The result is kept in the repository with its digest.
 """
 
 import argparse
@@ -19,9 +19,10 @@ from local.student.curriculum import copy_row, domain, question
 from local.student.values import Words, words
 from toolsmith import catalog
 
-VOCABULARY = 3072
-STAGES = ((3000, 2.5e-3, False), (600, 1.5e-3, True))  # steps, rate, tokens in their own case
-DOMAINS, QUESTIONS = 2, 6  # a step: so many domains, so many questions about each
+VOCABULARY = 5120
+STEPS, RATE = 2400, 2.5e-3
+DOMAINS, QUESTIONS = 2, 10  # a step: so many domains, so many questions about each
+PASSES = 2  # rows of like length run together
 WARMUP = 50
 DECAY_FROM = 0.5  # the rate falls linearly over the second half
 SEED = 0
@@ -41,7 +42,7 @@ def tokenizer_texts(r: Random) -> list[str]:
     for _ in range(60):
         r.shuffle(plain)
         texts.append(" ".join(plain))
-    for _ in range(12):
+    for _ in range(40):
         r.shuffle(plain)
         texts.append(" ".join(word.capitalize() for word in plain))
     acronyms = [
@@ -71,23 +72,19 @@ def make_tokenizer(seed: int) -> PreTrainedTokenizerBase:
     return tokenizers.train(tokenizer_texts(Random(seed)), VOCABULARY)
 
 
-def pieces(tokenizer: PreTrainedTokenizerBase, cased: bool) -> tuple[str, ...]:
-    """The alphabetic tokens: a token that the curriculum's names never use can later not be copied.
-
-    Without `cased` all in lower case, names made from them as words are; with it as they are, so that the large
-    ones (`SEC`) come up too.
-    """
+def pieces(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
+    """The alphabetic tokens: a token that the curriculum's names never use can later not be copied."""
     cut = (tokenizer.decode([i]).strip() for i in range(SPECIALS, len(tokenizer)))
-    return tuple(sorted({p if cased else p.lower() for p in cut if p.isascii() and p.isalpha()}))
+    return tuple(sorted({p for p in cut if p.isascii() and p.isalpha()}))
 
 
 class Stream:
     """Endless groups of rows with a common system text; `progress` in [0, 1] widens the domains."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, seed: int, cased: bool) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, seed: int) -> None:
         self.tokenizer = tokenizer
         self.random = Random(seed)
-        self.words = Words(self.random, pieces(tokenizer, cased), cased)
+        self.words = Words(self.random, pieces(tokenizer))
 
     def group(self, progress: float) -> list[Row]:
         drill = 0.25 if progress < 0.1 else 0.06
@@ -112,13 +109,8 @@ def _rate(step: int, steps: int, peak: float) -> float:
     return peak * min(1.0, (step + 1) / WARMUP) * max(0.02, falling)
 
 
-def pretrain(
-    net: torch.nn.Module, stream: Stream, steps: int, rate: float, widened: bool = False, report_every: int = 100
-) -> list[float]:
-    """Train all weights on answer tokens; returns the mean loss of every `report_every` steps.
-
-    widened: begin with domains in their full form instead of widening them on the way.
-    """
+def pretrain(net: torch.nn.Module, stream: Stream, steps: int, rate: float, report_every: int = 100) -> list[float]:
+    """Train all weights on answer tokens; returns the mean loss of every `report_every` steps."""
     optimizer = torch.optim.AdamW(net.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
     net.train()
     recent, curve, began = [], [], time.process_time()
@@ -126,7 +118,7 @@ def pretrain(
         for group in optimizer.param_groups:
             group["lr"] = _rate(step, steps, rate)
         for _ in range(DOMAINS):
-            loss = answer_loss(net, stream.group(1.0 if widened else step / steps))
+            loss = answer_loss(net, stream.group(step / steps), PASSES)
             (loss / DOMAINS).backward()
             recent.append(loss.item())
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -142,7 +134,7 @@ def pretrain(
 @torch.no_grad()
 def held_out_loss(net: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, groups: int = 24) -> float:
     """Mean loss on domains of another seed, at full hardness."""
-    stream = Stream(tokenizer, SEED + 1_000_003, cased=True)
+    stream = Stream(tokenizer, SEED + 1_000_003)
     net.eval()
     return sum(answer_loss(net, stream.group(1.0)).item() for _ in range(groups)) / groups
 
@@ -150,20 +142,13 @@ def held_out_loss(net: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, grou
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--from", dest="start", type=Path, help="a model whose first stages are finished")
-    parser.add_argument("--stages-done", type=int, default=0, help="how many of them")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     tokenizer = make_tokenizer(SEED)
-    if options.start:
-        net = base.load(options.start)[1]
-    else:
-        net = model.structured(len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id, SEED)
+    net = model.structured(len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id, SEED)
     size = sum(p.numel() for p in net.parameters())
     print(f"{size} parameters, copying at first {model.copying(net):.2f}", flush=True)
-    for stage, (steps, rate, cased) in enumerate(STAGES):
-        if stage >= options.stages_done:
-            pretrain(net, Stream(tokenizer, SEED + stage, cased), steps, rate, widened=stage > 0)
+    pretrain(net, Stream(tokenizer, SEED), STEPS, RATE)
     print(f"loss on other domains {held_out_loss(net, tokenizer):.3f}")
     net.save_pretrained(options.out)
     tokenizer.save_pretrained(options.out)

@@ -3,8 +3,12 @@
 An answer's advantage is its reward less the mean of its group's kept answers, divided by the spread of the whole
 batch. Of every group the best and the worst few are kept: they carry the signal, and the update is the dear part.
 Groups without spread teach nothing and are left out.
+
+What once earned the full reward is kept and learnt from again (self-imitation, Oh et al. 2018): drawing an answer costs
+more than learning from it. Prompts that are seldom answered rightly come up most, the others keep what is known known.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -24,6 +28,7 @@ from toolsmith.errors import TrainingDiverged
 Event = list[dict[str, Any]]
 Grader = Callable[[Event], Event]
 ROWS_A_PASS = 32
+FULL = 1.0 - 1e-6
 
 
 @dataclass(frozen=True)
@@ -112,28 +117,50 @@ class Pool:
         self.flat |= {id(p) for p, same in zip(drawn, alike.tolist(), strict=True) if same}
 
 
-def _update(
-    model: adapters.Trainable, rollouts: Sequence[Rollout], temperature: float, old: list[Tensor], clip: float = 0.2
-) -> float:
-    """Gradients of the clipped objective over `rollouts`; returns the mean entropy.
+class Kept:
+    """One fully rewarded answer of each prompt that had one, and how often each prompt had."""
 
-    `old` holds each pass's first log-probabilities and is filled by the first update on these rollouts.
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed * 32452843 + 3)
+        self.rows: dict[int, Row] = {}
+        self.tries: Counter[int] = Counter()
+        self.wins: Counter[int] = Counter()
+
+    def note(self, drawn: "Drawn") -> None:
+        each = drawn.rewards.shape[1]
+        for at, (prompt, start) in enumerate(zip(drawn.prompts, drawn.starts, strict=True)):
+            won = [n for n, value in enumerate(drawn.rewards[at].tolist()) if value >= FULL]
+            self.tries[id(prompt)] += each
+            self.wins[id(prompt)] += len(won)
+            if won:
+                answer = drawn.answers[at * each + self.random.choice(won)]
+                self.rows[id(prompt)] = Row(start + answer, len(start))
+
+    def draw(self, size: int) -> list[Row]:
+        """At most `size` answers, without repetition; the rarer a prompt's right answers, the likelier it comes up."""
+        keys = list(self.rows)
+        rarity = {key: 1.2 - self.wins[key] / self.tries[key] for key in keys}
+        ranked = sorted(keys, key=lambda key: self.random.random() ** (1 / rarity[key]), reverse=True)
+        return [self.rows[key] for key in ranked[:size]]
+
+
+def _update(model: adapters.Trainable, rollouts: Sequence[Rollout], temperature: float) -> float:
+    """Gradients of the policy objective over `rollouts`; returns their mean entropy.
+
+    Every rollout is learnt from once, a few optimizer steps after it was drawn at most, so no ratio of old and new
+    probabilities is needed to correct for its age.
     """
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     ordered = sorted(rollouts, key=lambda r: len(r.row.ids))
     tokens = sum(len(r.row.ids) - r.row.answer for r in ordered)
     entropy = 0.0
-    for number, at in enumerate(range(0, len(ordered), ROWS_A_PASS)):
+    for at in range(0, len(ordered), ROWS_A_PASS):
         part = ordered[at : at + ROWS_A_PASS]
         states, target, owner = answer_states(model, [r.row for r in part], -(-len(part) // GROUP))
         scores = (base.get_output_embeddings()(states).float() / temperature).log_softmax(-1)
         chosen = scores.gather(-1, target[:, None])[:, 0]
-        if number == len(old):
-            old.append(chosen.detach())
-        ratio = torch.exp(chosen - old[number])
-        weight = torch.tensor([r.advantage for r in part], device=ratio.device)[owner]
-        gain = torch.minimum(ratio * weight, ratio.clamp(1 - clip, 1 + clip) * weight)
-        (-gain.sum() / tokens).backward()
+        weight = torch.tensor([r.advantage for r in part], device=chosen.device)[owner]
+        (-(chosen * weight).sum() / tokens).backward()
         entropy += float(-(scores.detach().exp() * scores.detach()).sum())
     return entropy / tokens
 
@@ -164,6 +191,7 @@ class Actor:
         self, model: adapters.Trainable, tokenizer: PreTrainedTokenizerBase, settings: Rft, grader: Grader
     ) -> None:
         self.model, self.tokenizer, self.settings, self.grader = model, tokenizer, settings, grader
+        self.kept = Kept(settings.seed)
 
     def answer(self, prompts: Sequence[Prompt], each: int) -> Drawn:
         """Draw `each` answers of every prompt from the present weights and have them graded."""
@@ -175,26 +203,33 @@ class Actor:
         owners = [p for p in prompts for _ in range(each)]
         events = [sample_event(p, n, text) for n, (p, text) in enumerate(zip(owners, texts, strict=True))]
         rewards = torch.tensor(grade(events, self.grader, self.settings.reward_batch)).view(len(prompts), each)
-        return Drawn(list(prompts), starts, answers, rewards)
+        drawn = Drawn(list(prompts), starts, answers, rewards)
+        self.kept.note(drawn)
+        return drawn
 
-    def wrong(self, prompts: Sequence[Prompt], full: float = 1.0) -> list[bool]:
+    def wrong(self, prompts: Sequence[Prompt]) -> list[bool]:
         """Of each prompt, whether one drawn answer earned less than the full reward."""
         size = self.settings.prompts * self.settings.rollouts
         parts = [prompts[at : at + size] for at in range(0, len(prompts), size)]
-        return [bool(value < full) for part in parts for value in self.answer(part, 1).rewards[:, 0]]
+        return [bool(value < FULL) for part in parts for value in self.answer(part, 1).rewards[:, 0]]
 
-    def learn(self, adamw: torch.optim.AdamW, kept: Sequence[Rollout]) -> tuple[float, float]:
-        """The step's updates; returns the entropy before the first and the last gradient's norm."""
-        if not kept:
-            return 0.0, 0.0
+    def learn(self, adamw: torch.optim.AdamW, rollouts: Sequence[Rollout]) -> tuple[float, float]:
+        """The step's updates, each from its share of the rollouts and of what was kept.
+
+        Returns the mean entropy and the last gradient's norm.
+        """
         self.model.train()
-        old: list[Tensor] = []
-        first = norm = 0.0
+        again = [Rollout(row, self.settings.replay_weight) for row in self.kept.draw(self.settings.replay)]
+        entropies, norm = [], 0.0
         for update in range(self.settings.updates):
-            entropy = _update(self.model, kept, self.settings.temperature, old)
-            norm = adapters.apply(self.model, adamw, self.settings.optimizer.clip)
-            first = first if update else entropy
-        return first, norm
+            mine, old = rollouts[update :: self.settings.updates], again[update :: self.settings.updates]
+            if mine:
+                entropies.append(_update(self.model, mine, self.settings.temperature))
+            if old:
+                _update(self.model, old, self.settings.temperature)
+            if mine or old:
+                norm = adapters.apply(self.model, adamw, self.settings.optimizer.clip)
+        return sum(entropies) / max(1, len(entropies)), norm
 
 
 def train(

@@ -49,6 +49,7 @@ class Rft:
     """prompts a step, rollouts a prompt; of every group the best and worst few are learnt from.
 
     screen: answer every prompt once before the first step, and begin with those answered wrongly.
+    replay: how many earlier, fully rewarded answers every update learns from again, with the advantage replay_weight.
     """
 
     seed: int
@@ -65,6 +66,8 @@ class Rft:
     screen: bool
     reward_arn: str
     reward_batch: int
+    replay: int
+    replay_weight: float
     optimizer: Optimizer
 
 
@@ -181,6 +184,8 @@ def rft(tree: dict[str, Any]) -> Rft:
         screen=bool(recipe.get(f"{strategy}.wrong_first", False)),
         reward_arn=str(recipe.get(f"{rollout}.rewards.api_endpoint.lambda_arn", "")),
         reward_batch=recipe.count(f"{rollout}.rewards.api_endpoint.lambda_batch_size", 128),
+        replay=recipe.number(f"{strategy}.replay", int, 0),
+        replay_weight=recipe.number(f"{strategy}.replay_weight", float, 1.0),
         optimizer=_optimizer(recipe, trainer, f"{trainer}.lr_scheduler"),
     )
 

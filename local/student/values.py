@@ -4,6 +4,7 @@ import functools
 from pathlib import Path
 from random import Random
 
+SMALL = ("of", "the", "the", "in", "to", "a", "for", "and", "by", "is", "no", "its", "that", "has", "or", "with", "was")
 LEXICON = Path(__file__).with_name("lexicon")
 SYLLABLES = [
     "ba",
@@ -98,15 +99,11 @@ def words() -> tuple[str, ...]:
 
 
 class Words:
-    """Makes words; `pieces` are the tokenizer's alphabetic tokens, so that every one is copied at times.
+    """Makes words; `pieces` are the tokenizer's alphabetic tokens, so that every one is copied at times."""
 
-    cased: pieces come in their own case, and references take a wider set of forms.
-    """
-
-    def __init__(self, rng: Random, pieces: tuple[str, ...] = (), cased: bool = False) -> None:
+    def __init__(self, rng: Random, pieces: tuple[str, ...] = ()) -> None:
         self.rng = rng
         self.pieces = pieces
-        self.cased = cased
         self.large = tuple(p for p in pieces if p.isupper() and len(p) > 1)
 
     def word(self) -> str:
@@ -118,10 +115,8 @@ class Words:
         return "".join(self.rng.choice(SYLLABLES) for _ in range(self.rng.randint(1, 3)))
 
     def name(self) -> str:
-        if self.cased:
-            made = self.word()
-            return made[0].upper() + made[1:]
-        return self.word().capitalize()
+        made = self.word()
+        return made[0].upper() + made[1:]
 
     def letters(self, most: int = 4) -> str:
         if self.large and most > 1 and self.rng.random() < 0.5:
@@ -181,7 +176,7 @@ def code(w: Words) -> str:
         f"{w.letters()}-{r.randint(1, 99)}.{r.randint(1, 99)}",
         f"part {number} of {w.name()} {w.letters(1)}",
     )
-    if w.cased and r.random() < 0.3:
+    if r.random() < 0.3:
         tail = f"{number}.{r.randint(1, 999)}{_paragraphs(r)}"
         shapes = (
             f"{r.randint(1, 99)} {_dotted(w, 3)}. \u00a7 {tail}",
@@ -221,7 +216,7 @@ def part(w: Words) -> str:
     r = w.rng
     head = r.choice(("Page", "Part", "Unit", "Row", "Block", "Item", "Section", w.name()))
     number = r.choice(
-        (f"{r.randint(1, 30)}", f"{r.randint(1, 30)}{r.choice('ABC')}", f"{r.randint(1, 20)}.{r.randint(1, 20)}")
+        (f"{r.randint(1, 30)}", f"{r.randint(1, 30)}{r.choice('ABC')}", f"{r.randint(1, 20)}.{r.randint(0, 20):02d}")
     )
     text = f"{head} {number}{_paragraphs(r) if r.random() < 0.3 else ''}"
     if r.random() < 0.55:
@@ -248,6 +243,33 @@ def phrase(w: Words) -> str:
         if r.random() < 0.25:
             chosen[at] = r.choice(("of", "the", "in", "to", "a", "for", "and", "by"))
     return " ".join(chosen)
+
+
+def subject(w: Words) -> str:
+    """What is done to a thing: `handling of the green ledger`, `sale of two boats`."""
+    r = w.rng
+    head = r.choice(("making", "sale", "use", "handling", "storage", "reading", "delivery", "planning", w.word()))
+    return f"{head} of {r.choice(('', '', 'the ', 'a '))}{' '.join(w.word() for _ in range(r.choice((1, 2, 2, 3))))}"
+
+
+def sentence(w: Words) -> str:
+    """A stretch of running text, as somebody would paste it: five to fifteen words, commas, numbers, names."""
+    r = w.rng
+    chosen = [w.word() for _ in range(r.randint(5, 15))]
+    for at in range(1, len(chosen)):
+        draw = r.random()
+        if draw < 0.3:
+            chosen[at] = r.choice(SMALL)
+        elif draw < 0.4:
+            chosen[at] = r.choice((w.name(), f"{w.name()} {w.name()}", w.letters(), "Inc."))
+        elif draw < 0.46:
+            chosen[at] = r.choice(
+                (f"{r.randint(1, 999)}", f"${r.randint(1, 99)} million", f"{r.randint(1, 99)},{r.randint(0, 999):03d}")
+            )
+        if draw > 0.92 and at + 1 < len(chosen):
+            chosen[at] += r.choice((",", ",", ":", ";", "."))
+    text = " ".join(chosen)
+    return text[0].upper() + text[1:]
 
 
 def person(w: Words) -> str:
@@ -281,6 +303,8 @@ KINDS = {
     "code": (code, ["code", "rule", "norm", "number", "permit", "standard", "reference"]),
     "title": (title, ["title", "book", "film", "match", "story", "suit", "case"]),
     "part": (part, ["page", "part", "row", "unit", "excerpt", "passage", "place_in_text"]),
+    "sentence": (sentence, ["wording", "statement", "extract", "line", "claim", "quote_check"]),
+    "subject": (subject, ["query", "task", "issue", "act", "text"]),
     "phrase": (phrase, ["query", "topic", "subject", "theme", "text", "matter"]),
     "person": (person, ["person", "guest", "name", "driver", "author"]),
     "date": (date, ["date", "day", "season", "start", "year"]),

@@ -135,10 +135,11 @@ def prompts(tokenizer):
     return [batches.prompt_ids(tokenizer, SYSTEM, q) for q in QUESTIONS]
 
 
-def test_greedy_answers_equal_the_librarys(tokenizer, net):
+def test_greedy_answers_equal_the_librarys(tokenizer):
+    trained = base.load()[1].eval()  # one without training has near ties, which rounding decides
     asked = prompts(tokenizer)
-    mine = sampler.Sampler(net, tokenizer.eos_token_id).sample(asked, 1, 24, 0.0)
-    theirs = sampler._library_sample(net, asked, 1, 24, 0.0, tokenizer.eos_token_id)
+    mine = sampler.Sampler(trained, tokenizer.eos_token_id).sample(asked, 1, 24, 0.0)
+    theirs = sampler._library_sample(trained, asked, 1, 24, 0.0, tokenizer.eos_token_id)
     assert mine == theirs
     assert len({tuple(answer) for answer in mine}) > 1
 

@@ -14,6 +14,7 @@ from toolsmith.errors import InvalidInput
 Example = Mapping[str, Any]
 Check = Callable[[Example], str | None]
 Facts = Callable[[str], Mapping[str, Any]]
+RFT_ROWS = 100  # a job's least (Amazon Nova user guide, "Preparing data for RFT")
 COUNTED = ("source", "category", "persona", "register")
 
 
@@ -133,8 +134,9 @@ def _export(
 
 
 def _asked(train: list[dict[str, Any]], told: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """All questions without labels and as many with, in the order of their ids."""
-    kept = {example["id"] for example in _labelled(told, len(train) - len(told))}
+    """All questions without labels and as many with (more where a job would have too few), in the order of their ids."""
+    untold = len(train) - len(told)
+    kept = {example["id"] for example in _labelled(told, max(untold, RFT_ROWS - untold))}
     left = {example["id"] for example in told} - kept
     return [example for example in train if example["id"] not in left]
 
@@ -156,7 +158,7 @@ def _least_rows(files: Mapping[str, bytes], config: DatasetConfig) -> dict[str, 
     """Row minimums of the service apply to what a job trains on; smaller ones only if the configuration asks."""
     least = {name: 1 for name in files}
     least["sft/train.jsonl"] = min(8, config.least.get("train", 8))
-    least["rft/train.jsonl"] = min(100, config.least.get("train", 100))
+    least["rft/train.jsonl"] = min(RFT_ROWS, config.least.get("train", RFT_ROWS))
     return least
 
 

@@ -49,12 +49,14 @@ class Fact(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """parameters, presence: by tool and by category. asked_by: tool -> words. The rest are weights."""
+    """parameters, presence: by tool and by category. asked_by: tool -> words. joining: words after which
+    another thing is said. The rest are weights."""
 
     parameters: dict[str, frozenset[str]]
     plans: dict[tuple[str, ...], str]
     presence: dict[str, dict[str, dict[str, str]]]
     asked_by: dict[str, frozenset[str]]
+    joining: frozenset[str]
     arguments: float
     used: float
     asked: float
@@ -74,6 +76,7 @@ def rules() -> Rules:
         plans={tuple(c["tools"]): c["name"] for c in categories},
         presence={c["name"]: c.get("arguments", {}) for c in categories},
         asked_by={tool: frozenset(words.split()) for tool, words in own["asked_by"].items()},
+        joining=frozenset(own["joining"].split()),
         **own["weights"],
     )
 
@@ -196,9 +199,14 @@ def _structure(answer: Answer) -> float:
 
 
 @lru_cache(maxsize=16_384)
+def _written(text: str) -> tuple[str, ...]:
+    """The words and marks of a text as they are written."""
+    return tuple(TOKEN.findall(unicodedata.normalize("NFKC", text).replace("\u2019", "'")))
+
+
+@lru_cache(maxsize=16_384)
 def _tokens(text: str) -> tuple[str, ...]:
-    folded = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'").replace("'s", "")
-    return tuple(token.rstrip(".") for token in TOKEN.findall(folded))
+    return tuple(token.casefold().removesuffix("'s").rstrip(".") for token in _written(text))
 
 
 @lru_cache(maxsize=16_384)
@@ -209,17 +217,22 @@ def _free(value: str, question: str, named: tuple[str, ...]) -> float:
     asking = frozenset().union(*rules().asked_by.values())
     stop = settings().stopwords
     telling = [word for word in mine if word not in stop and word[:1].isalnum()]
-    if len(telling) < 2 or any(word in asking for word in mine) or not mine:
+    if len(telling) < 2 or any(word in asking for word in mine):
         return 0.0
     if any(_inside(mine, _tokens(text)) for text in named):
         return 0.0
     places = [at for at in range(len(all_of) - len(mine) + 1) if all_of[at : at + len(mine)] == mine]
     if not places:
         return 0.0
-    after = all_of[places[0] + len(mine) :]
-    borders = {_tokens(text)[0] for text in named if _tokens(text)}
-    ends = not after or after[0] in stop or after[0] in asking or after[0] in borders or not after[0][:1].isalnum()
-    return 1.0 if ends else CUT_SHORT
+    end = places[0] + len(mine)
+    return 1.0 if end == len(all_of) or _borders(_written(question)[end], all_of[end]) else CUT_SHORT
+
+
+def _borders(written: str, word: str) -> bool:
+    """Whether free text may end before this word: a mark, a name, a small word, or one that asks for a tool."""
+    table = rules()
+    small = word in settings().stopwords or word in table.joining
+    return small or not word[:1].isalpha() or written[:1].isupper() or any(word in w for w in table.asked_by.values())
 
 
 def _inside(mine: tuple[str, ...], text: tuple[str, ...]) -> bool:

@@ -235,7 +235,8 @@ def run(options: argparse.Namespace, say: Callable[[str], None] = say) -> dict[s
     bench = Bench(data, options.set, REWARDS[options.reward])
     if "base" in options.stages:
         tokenizer, model = base.load()
-        bench.keep("constant", [constant_answer([p.reference for p in data.prompts])] * len(data.asked))
+        plans = [p.reference for p in data.prompts if "facts" not in p.reference]
+        bench.keep("constant", [constant_answer(plans)] * len(data.asked))
         bench.measure("base", model, tokenizer)
         bench.measure("base_tools", model, tokenizer, data.system_tools)
     for seed in options.seeds:

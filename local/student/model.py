@@ -1,4 +1,4 @@
-"""The student's network: a Hugging Face Llama of 1.3 million parameters, half of them embeddings, whose first weights already copy.
+"""The student's network: a small Hugging Face Llama (1.3 million parameters) whose first weights already copy.
 
 A plan is mostly copied text: tool names from the system text, argument values from the question. Two attention
 layers can copy ("what followed the last token when it stood here before?") if the first one fetches each token's

@@ -3,6 +3,7 @@
 https://states-language.net/spec.html and https://docs.aws.amazon.com/step-functions/latest/dg/
 """
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -285,10 +286,12 @@ def test_full_jitter_stays_between_nothing_and_the_delay():
 
 
 def test_retry_of_a_parallel_runs_all_its_branches_again():
-    left = ["x"]
+    left, seen = ["x"], threading.Event()
 
     def flaky(payload: Any) -> Any:
-        if payload == "bad" and left:
+        if payload == "good":
+            seen.set()
+        elif left and seen.wait(30):  # a branch that fails first would stop the other before its call
             left.pop()
             raise Boom("once")
         return payload

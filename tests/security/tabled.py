@@ -72,6 +72,7 @@ TABLED = [
     *_each("TeachFunction", "sagemaker:InvokeEndpoint", TEACHER, "a teacher that is an endpoint: tests/unit/"
            "test_teacher_endpoint.py"),
     *_each("SetAsideFunction", "s3:ListBucket", INTAKE, "a file that was set aside before: its key is not there"),
+    *_each("PrepareJobFunction", "s3:GetObject", f"{WORK}/datasets/x", "tests/workflows/test_thorough.py: few shots"),
     *_each("ReadJobFunction", "s3:ListBucket", WORK, "tests/workflows/test_jobs.py: a job that left no archive"),
     *_each("ReportFunction", "sagemaker:CreateModelCard sagemaker:UpdateModelCard",
            f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-card/run-x", CONDITIONAL),

@@ -168,7 +168,8 @@ def test_trust_is_read_from_the_role(services):
         '{"Effect":"Deny","Principal":{"Service":"sagemaker.amazonaws.com"},"Action":"sts:AssumeRole"}]}'
     )
     role = {"Path": "/", "RoleName": "import", "RoleId": "AROA4711AROA4711",
-            "Arn": "arn:aws:iam::111122223333:role/import", "CreateDate": datetime(2026, 1, 1, tzinfo=UTC), "AssumeRolePolicyDocument": policy}  # fmt: skip
+            "Arn": "arn:aws:iam::111122223333:role/import", "CreateDate": datetime(2026, 1, 1, tzinfo=UTC),
+            "AssumeRolePolicyDocument": policy}  # fmt: skip
     stubs["iam"].add_response("get_role", {"Role": role}, {"RoleName": "import"})
     stubs["iam"].add_client_error("get_role", "NoSuchEntity")
     reader = Account(lambda name: _Decoded(client(name)))

@@ -59,7 +59,8 @@ def test_commands_that_are_named_exist(detail_type):
         ("Run Failed", ["CapacityUnavailable", "/states/home", "toolsmith redrive run-4f2a9c81d07e"]),
         ("Training Job Completed", ["3.9 h", "248.70 USD"]),
         ("Dataset Ready", ["sft/train.jsonl: 1,512 rows"]),
-        ("Approval Requested", ["680.40 USD", "approve run-4f2a9c81d07e", "reject run-4f2a9c81d07e", "nothing is spent"]),
+        ("Approval Requested",
+         ["680.40 USD", "approve run-4f2a9c81d07e", "reject run-4f2a9c81d07e", "nothing is spent"]),
     ],
 )
 def test_the_numbers_the_link_and_the_command_are_there(detail_type, said):

@@ -1,6 +1,8 @@
 """Sizes that no sample has: a document of ten thousand chunks, many documents at once, waits of a day."""
 
 import json
+import threading
+import time
 
 import pytest
 
@@ -29,6 +31,21 @@ def long_document(bench: Bench) -> None:
     bench.functions.stub("SettleFunction", lambda event: {"document": digest, "chunks": CHUNKS, **counts})
 
 
+def until_busy(bench: Bench, wanted: int):
+    """A teach function whose first batch takes as long as so many need to come together; not for ever, though."""
+    gathered = threading.Event()
+
+    def teach(event):
+        until = time.monotonic() + 60
+        while not gathered.is_set() and time.monotonic() < until:
+            if bench.functions.busy["TeachFunction"] >= wanted:
+                gathered.set()
+            time.sleep(0.001)
+        return {**event, "outcomes": {"kept": BATCH}}
+
+    return teach
+
+
 @pytest.fixture
 def long(tmp_path):
     bench = Bench(tmp_path, TeacherMode="on-demand")
@@ -50,6 +67,7 @@ def test_no_more_batches_are_taught_at_once_than_the_parameter_says(tmp_path):
     bench = Bench(tmp_path, TeacherMode="on-demand", TeacherConcurrency=4)
     try:
         long_document(bench)
+        bench.functions.stub("TeachFunction", until_busy(bench, 4))
         bench.succeeded(bench.drop("incoming/long.htm", b"long"))
         assert bench.functions.busiest["TeachFunction"] == 4
     finally:

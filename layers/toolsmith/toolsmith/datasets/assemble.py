@@ -134,7 +134,7 @@ def _export(
 
 
 def _asked(train: list[dict[str, Any]], told: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """All questions without labels and as many with (more where a job would have too few), in the order of their ids."""
+    """All questions without labels and as many with, more where a job would have too few; in the order of their ids."""
     untold = len(train) - len(told)
     kept = {example["id"] for example in _labelled(told, max(untold, RFT_ROWS - untold))}
     left = {example["id"] for example in told} - kept

@@ -32,7 +32,7 @@ class Question:
 
 
 def check(account: Account, asked: Question) -> dict[str, Any]:
-    """{"checked": [...], "warnings": [...]} or {"skipped": why}. Raises PreflightFailed: every fault with its remedy."""
+    """{"checked": [...], "warnings": [...]} or {"skipped": why}. Raises PreflightFailed: all faults with remedies."""
     if asked.profile.base_model_id.startswith(EMBEDDED):
         return {"skipped": f"student {asked.profile.name} is embedded: it needs no quota and no model of the account"}
     faults: list[str] = []

@@ -136,7 +136,7 @@ def _measure(work: Store, run: str, brief: Mapping[str, Any], answers: list[dict
     missing = [row["id"] for row in references if row["id"] not in given]
     if missing:
         raise ArtefactMissing(
-            f"job {brief['job']} left {len(missing)} of {len(references)} questions without an answer, first {missing[0]}"
+            f"job {brief['job']} left {len(missing)} of {len(references)} questions without an answer: {missing[0]} …"
         )
     rows = [score_row(row, given[row["id"]]) for row in references]
     measure = {**brief, **summary(rows), "rows": rows}

@@ -92,7 +92,7 @@ def test_evaluation_rows_carry_the_example_id_as_text():
     row = eval_row(EXAMPLE, PROMPTS.with_tools)
     assert row["metadata"] == EXAMPLE["id"] and set(row) == {"query", "response", "system", "metadata"}
     assert check_eval("eval/gen_qa.jsonl", lines(row)) == []
-    assert reference_row(EXAMPLE)["reference"] == rft_row(EXAMPLE, PROMPTS)["reference_answer"]
+    assert reference_row(EXAMPLE, True)["reference"] == rft_row(EXAMPLE, PROMPTS)["reference_answer"]
 
 
 def with_answer(*blocks: dict[str, Any]) -> dict[str, Any]:

@@ -227,6 +227,26 @@ def test_differences_are_paired(facts, report):
     assert found["sft", "base"]["score"]["low"] > 0
 
 
+def test_wordings_that_had_no_labels_stand_apart(facts, report, page):
+    assert report["wordings"] == {} and not page.xpath("//h3[.='By wording']")
+    measures = {}
+    for arm, measure in facts.measures.items():
+        rows = [{**row, "labelled": row["id"] < "8"} for row in measure.get("rows", [])]
+        measures[arm] = {**measure, **({"rows": rows} if rows else {})}
+    files = reporting.build(replace(facts, measures=measures))
+    found = json.loads(files["report.json"])["wordings"]
+    rft = measures["rft"]["rows"]
+    untold = [row for row in rft if not row["labelled"]]
+    assert found["unlabelled"]["arms"]["rft"]["questions"] == len(untold) < len(rft)
+    gain = next(d for d in found["unlabelled"]["differences"] if (d["candidate"], d["rival"]) == ("rft", "sft"))
+    sft = {row["id"]: row["score"] for row in measures["sft"]["rows"]}
+    assert gain["score"]["mean"] == pytest.approx(
+        sum(r["score"] - sft[r["id"]] for r in untold) / len(untold), abs=1e-5
+    )
+    (title,) = etree.HTML(files["report.html"].decode()).xpath("//h3[.='By wording']")
+    assert f"{100 * gain['score']['mean']:+.1f}".replace("-", "\u2212") in words(title.getnext()).replace("-", "\u2212")
+
+
 def test_tools_are_counted_by_what_was_called():
     def row(number, category, answer, score):
         return {"id": str(number), "document": "d", "category": category, "answer": answer, "score": score,

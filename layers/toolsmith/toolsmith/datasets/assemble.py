@@ -129,7 +129,9 @@ def _export(
         "rft/validation.jsonl": export.rows(splits["validation"], rft),
         "eval/gen_qa.jsonl": export.rows(test, lambda e: export.eval_row(e, prompts.student)),
         "eval_tools/gen_qa.jsonl": export.rows(test, lambda e: export.eval_row(e, prompts.with_tools)),
-        "eval/references.jsonl": export.rows(test, export.reference_row),
+        "eval/references.jsonl": export.rows(
+            test, lambda e: export.reference_row(e, e["register"] not in config.unlabelled)
+        ),
     }
 
 

@@ -91,10 +91,13 @@ def reference(example: Example) -> dict[str, Any]:
     return {key: example[key] for key in ("category", "calls", "accept")}
 
 
-def reference_row(example: Example) -> dict[str, Any]:
-    """A line of eval/references.jsonl: the reference with what a report groups scores by."""
+def reference_row(example: Example, labelled: bool) -> dict[str, Any]:
+    """A line of eval/references.jsonl: the reference with what a report groups scores by.
+
+    labelled: whether training had questions worded like this one with their plans.
+    """
     keys = ("id", "question", "document", "group", "source", "difficulty")
-    return {key: example[key] for key in keys} | {"reference": reference(example)}
+    return {key: example[key] for key in keys} | {"labelled": labelled, "reference": reference(example)}
 
 
 def rows(examples: Iterable[Example], render: Callable[[Example], Mapping[str, Any]]) -> bytes:

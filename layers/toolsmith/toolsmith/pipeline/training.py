@@ -161,6 +161,7 @@ def score_row(row: Mapping[str, Any], answer: str) -> dict[str, Any]:
         "id": row["id"],
         "document": row["document"],
         "category": row["reference"]["category"],
+        "labelled": row.get("labelled", True),
         "question": row["question"],
         "answer": answer,
         "score": verdict.score,

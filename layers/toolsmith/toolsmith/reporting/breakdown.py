@@ -62,6 +62,25 @@ def by_category(measures: Measures) -> dict[str, dict[str, Any]]:
     return _grouped(with_rows(measures), lambda row: [row["category"]])
 
 
+def by_wording(measures: Measures) -> dict[str, dict[str, Any]]:
+    """"labelled" and "unlabelled" -> {"arms": what `by_category` gives, "differences": as `differences`}.
+
+    Unlabelled are questions worded as none that training had with its plan; {} where there are none.
+    """
+    rows = with_rows(measures)
+    found = _grouped(rows, lambda row: ["labelled" if row.get("labelled", True) else "unlabelled"])
+    if "unlabelled" not in found:
+        return {}
+    parts = {
+        wording: {
+            arm: {"rows": [row for row in arm_rows if row.get("labelled", True) is (wording == "labelled")]}
+            for arm, arm_rows in rows.items()
+        }
+        for wording in found
+    }
+    return {wording: {"arms": arms, "differences": differences(parts[wording])} for wording, arms in found.items()}
+
+
 def by_tool(measures: Measures, tools_of: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
     """tool -> arm -> what `by_category` gives, over the questions that ask for the tool, with "recall" and "precision".
 

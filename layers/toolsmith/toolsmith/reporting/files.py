@@ -37,6 +37,7 @@ def to_json(facts: RunFacts) -> dict[str, Any]:
         "paired": breakdown.differences(facts.measures),
         "gates": dict(facts.gates),
         "categories": breakdown.by_category(facts.measures),
+        "wordings": breakdown.by_wording(facts.measures),
         "tools": breakdown.by_tool(facts.measures, {c.name: c.tools for c in catalog.categories.values()}),
         "reasons": breakdown.reasons(facts.measures),
         "curves": {arm: [_finite(row) for row in job["metrics"]] for arm, job in sorted(facts.jobs.items())},

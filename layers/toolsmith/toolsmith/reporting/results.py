@@ -127,6 +127,7 @@ def breakdown(report: Mapping[str, Any]) -> Markup:
     ]
     return join(
         [
+            _wordings(report.get("wordings", {}), held, names),
             element("h3", "By category"),
             table(
                 "Mean score by category, in percent, with 95 % intervals", ("Category", "Questions", *names), categories
@@ -141,6 +142,32 @@ def breakdown(report: Mapping[str, Any]) -> Markup:
             _reasons(report, held, names),
         ]
     )
+
+
+WORDINGS = {
+    "labelled": ("As in training", "training had questions worded like these, with their plans"),
+    "unlabelled": ("Without labels", "worded as none that training had with its plan: only the reward speaks of them"),
+}
+REINFORCED = (("rft", "sft"), ("rft", "more_sft"))
+
+
+def _wordings(wordings: Mapping[str, Any], held: list[str], names: list[str]) -> Markup:
+    """Where some wordings had no labels: what reinforcement adds there, and what it costs elsewhere."""
+    if not wordings:
+        return join([])
+    gains = [f"{label(one)} − {label(other)}" for one, other in REINFORCED]
+    rows = []
+    for wording, found in wordings.items():
+        known = {(d["candidate"], d["rival"]): d["score"] for d in found["differences"]}
+        name, meaning = WORDINGS[wording]
+        rows.append(
+            (join([name, element("small", f" {meaning}")]),)
+            + (number_cell(max(arm["questions"] for arm in found["arms"].values())),)
+            + tuple(_meter(found["arms"].get(arm)) for arm in held)
+            + tuple(number_cell(points(known[pair]) if pair in known else "–") for pair in REINFORCED)
+        )
+    caption = "Mean score by wording, in percent, and paired differences in points, with 95 % intervals"
+    return join([element("h3", "By wording"), table(caption, ("Wording", "Questions", *names, *gains), rows)])
 
 
 def _spaced(name: str) -> str:

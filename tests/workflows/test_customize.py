@@ -25,8 +25,9 @@ def run(bench: Bench, request: dict | None = None) -> str:
 
 
 def in_phases(told: list[str]) -> list[str]:
-    """Jobs of one phase run beside each other: their events are sorted between the phases' ends."""
-    first, last = told.index("Training Job Started"), told.index("Training Job Started", 5)
+    """The three jobs of the first phase run beside each other: their events are sorted."""
+    started = [place for place, kind in enumerate(told) if kind == "Training Job Started"]
+    first, last = started[0], started[3]
     return told[:first] + sorted(told[first:last], key=lambda kind: (kind[-7:] != "Started", kind)) + told[last:]
 
 

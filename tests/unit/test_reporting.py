@@ -244,7 +244,7 @@ def test_wordings_that_had_no_labels_stand_apart(facts, report, page):
         sum(r["score"] - sft[r["id"]] for r in untold) / len(untold), abs=1e-5
     )
     (title,) = etree.HTML(files["report.html"].decode()).xpath("//h3[.='By wording']")
-    (table,) = title.xpath("following::table[1]")
+    (table,) = title.xpath("following::table[2]")
     assert f"{100 * gain['score']['mean']:+.1f}" in words(table).replace("\u2212", "-")
 
 

@@ -144,10 +144,7 @@ def breakdown(report: Mapping[str, Any]) -> Markup:
     )
 
 
-WORDINGS = {
-    "labelled": ("As in training", "training had questions worded like these, with their plans"),
-    "unlabelled": ("Without labels", "worded as none that training had with its plan: only the reward speaks of them"),
-}
+WORDINGS = {"labelled": "As in training", "unlabelled": "Without labels"}
 REINFORCED = (("rft", "sft"), ("rft", "more_sft"))
 
 
@@ -155,19 +152,29 @@ def _wordings(wordings: Mapping[str, Any], held: list[str], names: list[str]) ->
     """Where some wordings had no labels: what reinforcement adds there, and what it costs elsewhere."""
     if not wordings:
         return join([])
-    gains = [f"{label(one)} − {label(other)}" for one, other in REINFORCED]
-    rows = []
-    for wording, found in wordings.items():
-        known = {(d["candidate"], d["rival"]): d["score"] for d in found["differences"]}
-        name, meaning = WORDINGS[wording]
-        rows.append(
-            (join([name, element("small", f" {meaning}")]),)
-            + (number_cell(max(arm["questions"] for arm in found["arms"].values())),)
-            + tuple(_meter(found["arms"].get(arm)) for arm in held)
-            + tuple(number_cell(points(known[pair]) if pair in known else "–") for pair in REINFORCED)
-        )
-    caption = "Mean score by wording, in percent, and paired differences in points, with 95 % intervals"
-    return join([element("h3", "By wording"), table(caption, ("Wording", "Questions", *names, *gains), rows)])
+    scores = [
+        (WORDINGS[wording], number_cell(max(arm["questions"] for arm in found["arms"].values())))
+        + tuple(_meter(found["arms"].get(arm)) for arm in held)
+        for wording, found in wordings.items()
+    ]
+    known = {
+        (wording, d["candidate"], d["rival"]): points(d["score"])
+        for wording, found in wordings.items()
+        for d in found["differences"]
+    }
+    gains = [
+        (f"{label(one)} − {label(other)}", *(number_cell(known.get((w, one, other), "–")) for w in wordings))
+        for one, other in REINFORCED
+    ]
+    lead = "Training had no plan for any question worded like those without labels: of them only the reward speaks."
+    return join(
+        [
+            element("h3", "By wording"),
+            element("p", lead, class_="lead"),
+            table("Mean score by wording, in percent", ("Wording", "Questions", *names), scores),
+            table("What reinforcement adds", ("Difference", *(WORDINGS[wording] for wording in wordings)), gains),
+        ]
+    )
 
 
 def _spaced(name: str) -> str:

@@ -22,8 +22,8 @@ CHECKPOINT = "s3://customer-escrow-111122223333-smtj-abcdef/run-1-sft-1/step_100
 def job(stage: str, **changes) -> Job:
     facts = dict(
         run="run-0123456789ab", stage=stage, arm=stage if stage != "evaluate" else "base_tools", attempt=1,
-        train_uri="s3://work/datasets/d/train.jsonl", output_uri="s3://work/runs/r/output",
-        recipe_uri="s3://work/runs/r/recipe.yaml", role_arn="arn:aws:iam::111122223333:role/Training",
+        train_uri="s3://bucket/datasets/d/train.jsonl", output_uri="s3://bucket/runs/r/output",
+        recipe_uri="s3://bucket/runs/r/recipe.yaml", role_arn="arn:aws:iam::111122223333:role/Training",
         region="us-east-1", reward_lambda_arn=REWARD, metrics_lambda_arn=REWARD.replace("Reward", "Metrics"), rows=700,
     )  # fmt: skip
     return Job(**{**facts, **changes})
@@ -108,7 +108,7 @@ def test_a_job_carries_the_digest_of_what_it_was_asked_to_do():
     first, again = prepare(profile, tagged), prepare(profile, tagged)
     tags = {tag["Key"]: tag["Value"] for tag in first.request["Tags"]}
     assert tags == {"toolsmith:run": "run-1", SPEC_TAG: again.digest}
-    others = [job("sft", train_uri="s3://work/other.jsonl"), job("sft", kms_key="alias/x"), job("sft", attempt=2)]
+    others = [job("sft", train_uri="s3://bucket/other.jsonl"), job("sft", kms_key="alias/x"), job("sft", attempt=2)]
     assert first.digest not in {prepare(profile, other).digest for other in others}
 
 

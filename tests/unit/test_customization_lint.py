@@ -20,8 +20,8 @@ LORA = "peft.lora_tuning"
 
 def job(stage: str, **changes) -> Job:
     facts = dict(
-        run="run-1", stage=stage, arm=stage, attempt=1, region="us-east-1", rows=700, train_uri="s3://work/train.jsonl",
-        output_uri="s3://work/out", recipe_uri="s3://work/recipe.yaml",
+        run="run-1", stage=stage, arm=stage, attempt=1, region="us-east-1", rows=700, train_uri="s3://bucket/train.jsonl",
+        output_uri="s3://bucket/out", recipe_uri="s3://bucket/recipe.yaml",
         role_arn="arn:aws:iam::111122223333:role/Training", reward_lambda_arn=REWARD, metrics_lambda_arn=METRICS,
     )  # fmt: skip
     return Job(**{**facts, **changes})

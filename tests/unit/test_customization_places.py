@@ -136,8 +136,8 @@ def test_what_bedrock_would_refuse_is_refused_first(stage, changes, native, word
 def test_hyperpod_recipes_name_their_data_and_the_command_their_image(student, stage):
     launch = hyperpod.prepare(load_profile(student), job(stage), "cluster-1")
     recipe = yaml.safe_load(launch.recipe_yaml)
-    assert recipe["run"]["data_s3_path"] == "s3://work/train.jsonl"
-    assert recipe["run"]["output_s3_path"] == "s3://work/out"
+    assert recipe["run"]["data_s3_path"] == "s3://bucket/train.jsonl"
+    assert recipe["run"]["output_s3_path"] == "s3://bucket/out"
     connect, start = map(shlex.split, launch.commands)
     assert connect[:2] == ["hyperpod", "connect-cluster"]
     override = json.loads(start[start.index("--override-parameters") + 1])

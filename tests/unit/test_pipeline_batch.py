@@ -171,7 +171,8 @@ def test_a_large_document_is_cut_into_files_and_the_rest_asked_on_demand(world):
 def test_names_and_tokens_are_such_that_the_service_takes_them(world):
     job = world.prepare()["job"]
     assert len(job["name"]) <= 63 and job["name"].replace("-", "").isalnum()
-    assert job["input"] == f"s3://work/{job['folder']}/input/" and job["output"].startswith("s3://work/batch/")
+    bucket = f"s3://{world.work.bucket}"
+    assert job["input"] == f"{bucket}/{job['folder']}/input/" and job["output"].startswith(f"{bucket}/batch/")
 
 
 # -- through the machine ---------------------------------------------------------------------------------------------

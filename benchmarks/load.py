@@ -1,18 +1,24 @@
 """Many small documents dropped at once: does what they cost grow in proportion, and what do a thousand cost on AWS?
 
-    python -m benchmarks.load [--sizes N,N,...] [--out FILE]
+    python -m benchmarks.load [--sizes N,N,...] [--admitted N] [--out FILE]
 
 The real state machines and handlers run in one process, every size in a process of its own; the teacher is the embedded
 one. The queue of arrivals is full at the start; it is emptied ten messages at a time as its event source does. Handlers
 share this machine's cores and one interpreter lock, so seconds say little; counts are those of AWS. Prices are list
 prices of us-east-1; the functions' seconds are their CPU seconds here, on 1,769 MB-vCPUs.
+
+Admission is shown twice. Some documents run through a stack whose TeachersAtOnce is small and whose delays take a
+five-hundredth of their time. Then ten thousand wait for their turn in virtual time alone: batches that take as long as
+a language model takes, delays drawn by the interpreter from the rule of the state machine.
 """
 
 import argparse
 import contextlib
+import heapq
 import io
 import json
 import os
+import random
 import resource
 import subprocess
 import sys
@@ -23,7 +29,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.template.loading import template
+from local.states.interpreter import retry_delay
+from tests.template.loading import machines, template
 from tests.workflows.bench import INTAKE, Bench
 from tests.workflows.functions import Functions
 from toolsmith.customization import cost
@@ -31,6 +38,9 @@ from toolsmith.customization import cost
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (250, 500, 1000)
 BATCH, SAMPLES = 10, 10
+AT_ONCE, DELAYS = 4, 0.002  # TeachersAtOnce of the admitted run, and what its delays are multiplied by
+BACKLOG, STARTS_PER_SECOND = 10_000, 20.0  # two start functions, ten messages each, one second a batch
+WAITING = ((10, 8.0), (20, 8.0), (20, 30.0), (100, 30.0))  # (TeachersAtOnce, seconds that a batch takes)
 # USD: https://aws.amazon.com/{s3,dynamodb,lambda,sqs,eventbridge}/pricing, us-east-1, on demand, arm64
 PRICES = {"s3 write": 5e-6, "s3 read": 4e-7, "dynamodb write": 6.25e-7, "dynamodb read": 1.25e-7, "lambda call": 2e-7,
           "lambda gb_second": 1.33334e-5, "sqs": 4e-7, "event": 1e-6}  # fmt: skip
@@ -112,6 +122,51 @@ def one(count: int) -> dict[str, Any]:
         bench.close()
 
 
+def admitted(count: int) -> dict[str, Any]:
+    """Drop `count` documents on a stack that lets AT_ONCE batches be taught at a time."""
+    bench = Bench(TeacherMode="on-demand", ChunkSize=2000, ChunkOverlap=200, TeachersAtOnce=AT_ONCE)
+    try:
+        bench.engine.clock.scale = DELAYS
+        events = []
+        for number in range(count):
+            data, key = document(number), f"incoming/{number:05d}.txt"
+            events.append(bench.arrival(key, bench.objects.put_object(INTAKE, key, data)["VersionId"], len(data)))
+        drained(bench, events)
+        ends = [bench.ended(name, 3600)["status"] for name in bench.names("ingest")]
+        return {"documents": count, "teachers_at_once": AT_ONCE, "succeeded": ends.count("SUCCEEDED"),
+                "busiest": bench.functions.busiest["TeachFunction"],
+                "refused_calls": bench.functions.throttled["TeachFunction"]}  # fmt: skip
+    finally:
+        bench.close()
+
+
+def waited(at_once: int, seconds: float) -> dict[str, Any]:
+    """BACKLOG executions, one batch each, that retry by the rule of the state Teach until they get a turn."""
+    teach = machines()["ingest"]["States"]["TeachChunks"]["ItemProcessor"]["States"]["Teach"]
+    rule = next(one for one in teach["Retry"] if "Lambda.TooManyRequestsException" in one["ErrorEquals"])
+    random.seed(0)
+    asking = [(number / STARTS_PER_SECOND, number, 0) for number in range(BACKLOG)]
+    running: list[float] = []
+    failed = refused = 0
+    end = 0.0
+    while asking:
+        now, number, tries = heapq.heappop(asking)
+        while running and running[0] <= now:
+            heapq.heappop(running)
+        if len(running) < at_once:
+            end = now + seconds
+            heapq.heappush(running, end)
+            continue
+        refused += 1
+        if tries < rule["MaxAttempts"]:
+            heapq.heappush(asking, (now + retry_delay(rule, tries), number, tries + 1))
+        else:
+            failed += 1
+    return {"documents": BACKLOG, "teachers_at_once": at_once, "seconds_a_batch": seconds, "failed": failed,
+            "hours": round(end / 3600, 2), "hours_without_gaps": round(BACKLOG * seconds / at_once / 3600, 2),
+            "refused_calls_a_document": round(refused / BACKLOG, 1)}  # fmt: skip
+
+
 def drained(bench: Bench, events: list[dict[str, Any]]) -> list[int]:
     """Hand the queue to the start function, ten messages at a time; its depth at ten moments evenly apart."""
     depth, every = [], max(1, len(events) // BATCH // SAMPLES)
@@ -146,7 +201,7 @@ def cost_of_thousand(found: dict[str, Any]) -> dict[str, float]:
     return {name: round(value * scale, 4) for name, value in usd.items()}
 
 
-def verdicts(rows: list[dict[str, Any]]) -> dict[str, bool]:
+def verdicts(rows: list[dict[str, Any]], admission: dict[str, Any], backlog: list[dict[str, Any]]) -> dict[str, bool]:
     def linear(key: str) -> bool:
         each = [row[key] / row["documents"] for row in rows]
         return all(abs(one / each[0] - 1) <= LINEAR for one in each)
@@ -162,30 +217,46 @@ def verdicts(rows: list[dict[str, Any]]) -> dict[str, bool]:
         "the queue drains evenly": all(
             abs((row["queue_depth"][n] - row["queue_depth"][n + 1]) / row["documents"] - 1 / SAMPLES) < 0.03
             for row in rows for n in range(SAMPLES - 1)),
+        "no more batches are taught at once than TeachersAtOnce": 0 < admission["busiest"] <= AT_ONCE,
+        "who has to wait for a turn gets one": admission["refused_calls"] > 0
+        and admission["succeeded"] == admission["documents"],
+        "a backlog of ten thousand drains without a failure": all(row["failed"] == 0 for row in backlog),
     }  # fmt: skip
+
+
+def apart(what: str, count: int) -> dict[str, Any]:
+    """What a run in a process of its own found."""
+    command = [sys.executable, "-m", "benchmarks.load", "--one", what, str(count)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    found = json.loads(done.stdout.splitlines()[-1])
+    print(json.dumps(found), file=sys.stderr)
+    return found
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
-    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--admitted", type=int, default=200, help="documents of the run with a small TeachersAtOnce")
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "load.json")
     options = parser.parse_args(arguments)
     if options.one:
         warnings.simplefilter("ignore")
         with contextlib.redirect_stdout(io.StringIO()):
-            found = one(options.one)
+            found = {"load": one, "admission": admitted}[options.one[0]](int(options.one[1]))
         print(json.dumps(found))
         return 0
     rows = []
     for size in map(int, options.sizes.split(",")):
-        command = [sys.executable, "-m", "benchmarks.load", "--one", str(size)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        rows.append(json.loads(done.stdout.splitlines()[-1]))
-        print(json.dumps(rows[-1]), file=sys.stderr)
+        rows.append(apart("load", size))
+    admission = apart("admission", options.admitted)
+    backlog = [waited(*case) for case in WAITING]
     usd = cost_of_thousand(rows[-1])
     report = {"load": round(os.getloadavg()[0], 1), "sizes": rows, "usd_per_1000_documents": usd,
-              "usd_per_1000_documents_total": round(sum(usd.values()), 2), "met": verdicts(rows)}  # fmt: skip
+              "usd_per_1000_documents_total": round(sum(usd.values()), 2), "admission": admission, "backlog": backlog,
+              "met": verdicts(rows, admission, backlog)}  # fmt: skip
     options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(report, indent=1))
     return 0 if all(report["met"].values()) else 1

@@ -1,5 +1,6 @@
 """Rules that every state machine has to keep; linters read none of them."""
 
+import ast
 import inspect
 import json
 import re
@@ -7,7 +8,7 @@ import re
 import pytest
 
 from local.states.machines import validate
-from tests.template.loading import machines, resources, states
+from tests.template.loading import ROOT, machines, resources, states
 from toolsmith import errors
 from toolsmith.crawling import faults
 
@@ -51,8 +52,102 @@ def test_every_task_has_a_timeout_and_retries_with_jitter_and_a_bound(machine, p
     for retrier in task["Retry"]:
         assert retrier["JitterStrategy"] == "FULL"
         assert retrier["MaxDelaySeconds"] <= 900
-        assert 1 <= retrier["MaxAttempts"] <= 12
+        waits_for_its_turn = retrier["ErrorEquals"] == ["Lambda.TooManyRequestsException"]
+        assert 1 <= retrier["MaxAttempts"] <= (600 if waits_for_its_turn else 12)
         assert "States.ALL" not in retrier["ErrorEquals"]
+
+
+# (errors, interval s, backoff, most attempts, longest delay s). A turn is waited for until an ingest's own time is up:
+# behind ten thousand documents it comes late. Nothing has run meanwhile, so nothing is paid but transitions.
+TURN = (("Lambda.TooManyRequestsException",), 8, 2, 600, 900)
+HICCUP = (("Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException", "Runtime.ExitError"),
+          2, 2, 6, 60)  # fmt: skip
+SLOW = (("Sandbox.Timedout", "States.Timeout"), 5, 2, 1, 60)
+FAILED = (("States.TaskFailed", "States.Timeout"), 2, 2, 5, 60)
+BEDROCK = ("Bedrock.ThrottlingException", "Bedrock.InternalServerException", "States.Timeout")
+POLICY = {
+    "lambda:invoke": (TURN, HICCUP, SLOW),
+    "lambda:invoke.waitForTaskToken": (TURN, HICCUP, (("States.HeartbeatTimeout",), 1, 1, 6, 60)),
+    "sagemaker:createTrainingJob.sync": (
+        (("ThrottlingException", "SageMaker.AmazonSageMakerException"), 5, 2, 2, 120),),
+    "aws-sdk:bedrock:createCustomModel": ((BEDROCK, 5, 2, 6, 120),),
+    "aws-sdk:bedrock:createModelInvocationJob": (
+        (("Bedrock.ServiceQuotaExceededException",), 300, 1.5, 8, 900), (BEDROCK, 5, 2, 8, 120)),
+    "aws-sdk:bedrock:getModelInvocationJob": ((BEDROCK, 5, 2, 8, 120),),
+}  # fmt: skip
+OWN = {  # what a state retries besides, or instead
+    "Teach": ((("TeacherThrottled",), 8, 2, 12, 900), TURN, (("TeacherTimeout",), 5, 2, 1, 60), HICCUP, SLOW),
+    "Fetch": ((("SourceUnavailable",), 60, 2, 6, 900), TURN, HICCUP, SLOW),
+    "FindDeployment": ((BEDROCK, 5, 2, 6, 120),),  # that there is none is no failure, and is caught
+}
+CAUGHT = {
+    "PlanCrawl": ("InvalidInput",),
+    "Parse": ("DocumentRejected",),
+    "Admit": ("InvalidInput",),
+    "PrepareBatch": ("Sandbox.Timedout", "States.Timeout", "Runtime.ExitError"),
+    "CreateBatch": ("Bedrock.ValidationException", "Bedrock.AccessDeniedException", "Bedrock.ResourceNotFoundException",
+                    "Bedrock.ConflictException", "Bedrock.ServiceQuotaExceededException"),
+    "Teach": ("TeacherTimeout", "Sandbox.Timedout", "States.Timeout", "Runtime.ExitError"),
+    "RunJob": ("States.ALL",),
+    "RegisterModel": ("Bedrock.ConflictException",),
+    "FindDeployment": ("Bedrock.ResourceNotFoundException",),
+    "SmokeTest": ("SmokeTestFailed",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("machine", "path", "task"), every("Task"))
+def test_every_task_retries_and_catches_by_the_table(machine, path, task):
+    state, kind = path.rpartition("/")[2], task["Resource"].partition(":::")[2]
+    keys = ("IntervalSeconds", "BackoffRate", "MaxAttempts", "MaxDelaySeconds")
+    retried = [(tuple(rule["ErrorEquals"]), *(rule[key] for key in keys)) for rule in task["Retry"]]
+    assert tuple(retried) == OWN.get(state, POLICY.get(kind, (FAILED,)))
+    assert tuple(error for rule in task.get("Catch", []) for error in rule["ErrorEquals"]) == CAUGHT.get(state, ())
+    if not kind.startswith(("lambda:", "sagemaker:")):
+        assert task["TimeoutSeconds"] == 60
+
+
+def test_an_ingest_ends_before_it_gives_up_its_turn():
+    teach = dict(states(MACHINES["ingest"]))["TeachChunks/Teach"]
+    (turn,) = [rule for rule in teach["Retry"] if "Lambda.TooManyRequestsException" in rule["ErrorEquals"]]
+    delays = [turn["IntervalSeconds"] * turn["BackoffRate"] ** n for n in range(turn["MaxAttempts"])]
+    half = sum(min(delay, turn["MaxDelaySeconds"]) for delay in delays) / 2  # what full jitter comes to
+    assert half > MACHINES["ingest"]["TimeoutSeconds"]
+
+
+# Errors that no machine and no code handles: the run ends, its mail says what to mend, and a redrive goes on.
+FOR_PEOPLE = {
+    "TeacherUnavailable": "access or quota of the teacher",
+    "DatasetTooSmall": "more documents",
+    "DatasetLeaks": "the splitting rule",
+    "LedgerUnbalanced": "a defect here",
+    "RecipeInvalid": "the recipe",
+    "RecipeNotFound": "the recipe",
+    "PreflightFailed": "the reward, or the questions",
+    "BudgetExceeded": "the budget, or the request",
+    "CapacityUnavailable": "another instance type, or later",
+    "TrainingDiverged": "the recipe",
+    "JobFailed": "what the job says",
+    "ArtefactMissing": "the job's output",
+    "EventRefused": "the bus",
+}
+
+
+def test_every_error_of_ours_has_its_use():
+    """A machine names it, code handles it, or people are told; and something raises it."""
+    named = {error for machine in MACHINES.values() for _, state in states(machine)
+             for rule in state.get("Retry", []) + state.get("Catch", []) for error in rule["ErrorEquals"]}  # fmt: skip
+    handled, used = set(), set()
+    files = [*(ROOT / "layers/toolsmith/toolsmith").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]
+    for tree in (ast.parse(file.read_text(encoding="utf-8")) for file in files):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ExceptHandler) and node.type:
+                handled |= {ast.unparse(one).rpartition(".")[2] for one in ast.walk(node.type)
+                            if isinstance(one, ast.Name | ast.Attribute)}  # fmt: skip
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                used.add(node.id)
+    ours = OUR_ERRORS - {"ToolsmithError"}
+    assert ours - named - handled == set(FOR_PEOPLE)
+    assert ours <= used
 
 
 @pytest.mark.parametrize(("machine", "path", "task"), every("Task"))

@@ -24,6 +24,10 @@ class Killed(BaseException):
     """The sandbox died in the middle of the call; nothing of the handler runs any more."""
 
 
+class Throttled(Exception):
+    """As many calls run as the function's reserved concurrency allows."""
+
+
 def setting(name: str) -> str:
     """Stands in for reading the environment: the variables of the function that runs on this thread."""
     return _environment.get()[name]
@@ -43,7 +47,8 @@ def entry(folder: str, handler: str) -> Callable[[Any, Any], Any]:
 
 class Functions:
     """`calls` counts invocations; `stub(name, body)` puts something else in a function's place; `fail(name, ...)` makes
-    its next calls end with these error types before the handler runs ("Lambda.TooManyRequestsException" at the API)."""
+    its next calls end with these error types before the handler runs ("Lambda.TooManyRequestsException" at the API).
+    Calls beyond a function's reserved concurrency are refused as Lambda does it; `throttled` counts them."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -55,6 +60,7 @@ class Functions:
         self._sandboxes = {name: ThreadPoolExecutor(1, f"sandbox-{name}") for name in stack.functions}
         self.busy: Counter[str] = Counter()
         self.busiest: Counter[str] = Counter()
+        self.throttled: Counter[str] = Counter()
 
     def close(self) -> None:
         for sandbox in self._sandboxes.values():
@@ -86,6 +92,9 @@ class Functions:
     def call(self, name: str, event: Any) -> Any:
         """What the handler returns; its exception where it raises one. A function has one sandbox with one thread."""
         with self._lock:
+            if 0 < self._stack.reserved(name) <= self.busy[name]:
+                self.throttled[name] += 1
+                raise Throttled(name)
             self.busy[name] += 1
             self.busiest[name] = max(self.busiest[name], self.busy[name])
         try:
@@ -103,6 +112,8 @@ class Functions:
     def _run(self, function: Function, event: Any) -> tuple[Any, bool]:
         try:
             return self.call(function.name, event), False
+        except Throttled:
+            raise fault("TooManyRequestsException", "Rate Exceeded.", 429) from None
         except Killed:
             return {"errorType": "Runtime.ExitError", "errorMessage": "RequestId: 0 Error: exit status 137"}, True
         except Exception as error:

@@ -58,6 +58,11 @@ class Stack:
         called = self.value(given) if given else name.removesuffix("Machine").lower() if service == "states" else name
         return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{prefix}{called}"
 
+    def reserved(self, name: str) -> int:
+        """How many calls of a function may run at once; 0 for as many as come."""
+        given = self.resources[name]["Properties"].get("ReservedConcurrentExecutions")
+        return int(self.value(given["!If"][1])) if given else 0
+
     def definitions(self) -> dict[str, str]:
         """Definition text by machine name (crawl, ingest, customize)."""
         found = {}

@@ -6,29 +6,29 @@ import time
 
 import pytest
 
-from tests.template.loading import machines, resources, template
+from tests.template.loading import resources, template
 from tests.workflows.bench import WORK, Bench
 
 CHUNKS, BATCH = 10_000, 10
 
 
-def long_document(bench: Bench) -> None:
-    """A parse function that says it found ten thousand chunks, and functions that do as if they taught them."""
+def long_document(bench: Bench, chunks: int = CHUNKS) -> None:
+    """A parse function that says it found so many chunks, and functions that do as if they taught them."""
     digest = "d" * 32
 
     def parse(event):
         rows = [{"document": digest, "first": first, "last": first + BATCH,
                  "failed_key": f"teaching/{first}.failed.json"}
-                for first in range(0, CHUNKS, BATCH)]  # fmt: skip
+                for first in range(0, chunks, BATCH)]  # fmt: skip
         bench.objects.put_object(WORK, "documents/long.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
         batches = {"bucket": WORK, "key": "documents/long.jsonl"}
-        return {"document": digest, "key": event["key"], "held": False, "chunks": CHUNKS, "batches": batches,
+        return {"document": digest, "key": event["key"], "held": False, "chunks": chunks, "batches": batches,
                 "group": "g", "kind": "filing", "set_aside": 0}  # fmt: skip
 
-    counts = {"kept": CHUNKS, "repaired": 0, "rejected": 0, "failed": 0, "empty": 0, "examples": 3 * CHUNKS}
+    counts = {"kept": chunks, "repaired": 0, "rejected": 0, "failed": 0, "empty": 0, "examples": 3 * chunks}
     bench.functions.stub("ParseFunction", parse)
     bench.functions.stub("TeachFunction", lambda event: {**event, "outcomes": {"kept": BATCH}})
-    bench.functions.stub("SettleFunction", lambda event: {"document": digest, "chunks": CHUNKS, **counts})
+    bench.functions.stub("SettleFunction", lambda event: {"document": digest, "chunks": chunks, **counts})
 
 
 def until_busy(bench: Bench, wanted: int):
@@ -81,7 +81,23 @@ def test_teaching_of_all_documents_at_once_has_a_bound_and_waits_for_its_turn():
         "!If": ["HasTeachersAtOnce", {"!Ref": "TeachersAtOnce"}, {"!Ref": "AWS::NoValue"}]
     }
     assert template()["Parameters"]["TeachersAtOnce"]["Default"] == 0
-    task = machines()["ingest"]["States"]["TeachChunks"]["ItemProcessor"]["States"]["Teach"]
-    (turn,) = [one for one in task["Retry"] if "Lambda.TooManyRequestsException" in one["ErrorEquals"]]
-    delays = [turn["IntervalSeconds"] * turn["BackoffRate"] ** n for n in range(turn["MaxAttempts"])]
-    assert sum(min(delay, turn["MaxDelaySeconds"]) for delay in delays) / 2 > 45 * 60
+
+
+def test_documents_beyond_the_bound_wait_for_their_turn_and_get_it(tmp_path):
+    """One batch may be taught at a time; the first ends only when three others were each refused a dozen times."""
+    bench = Bench(tmp_path, TeacherMode="on-demand", TeachersAtOnce=1)
+    try:
+        long_document(bench, BATCH)
+
+        def teach(event):
+            until = time.monotonic() + 60
+            while bench.functions.throttled["TeachFunction"] < 3 * 13 and time.monotonic() < until:
+                time.sleep(0.001)
+            return {**event, "outcomes": {"kept": BATCH}}
+
+        bench.functions.stub("TeachFunction", teach)
+        for name in [bench.drop(f"incoming/{number}.htm", b"one batch") for number in range(4)]:
+            bench.succeeded(name)
+        assert bench.functions.busiest["TeachFunction"] == 1
+    finally:
+        bench.close()

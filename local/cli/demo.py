@@ -12,13 +12,14 @@ from local.cli.failures import Failed
 from local.cli.place import Place, cloud_of, files_of, local_place
 from local.cli.record import Recorder
 from local.cli.report import fetch
-from local.cli.status import State, Watcher, describe
+from local.cli.status import State, Teller, Watcher
 from local.cli.summary import write
 from toolsmith.events import FINAL
 
 SAMPLES = stack.ROOT / "samples"
 PAUSE = 1.0
 GRACE = 45.0
+UNFINISHED = ("FAILED", "TIMED_OUT", "ABORTED")
 
 
 @dataclass
@@ -61,14 +62,15 @@ def run(arguments) -> int:
         )
         clock.lap("deploy")
         place = local_place(cloud)
-        watcher = Watcher(place)
+        watcher, teller = Watcher(place), Teller()
         recorder = Recorder(place)
         before = {execution["name"] for execution in watcher.executions("CustomizeMachine")}
+        ingested = _redrive_ingests(watcher)
         keys = upload(place, paths)
         _say(f"dropped {count} files")
-        _ingest(watcher, keys)
+        _ingest(watcher, teller, len(keys) + ingested)
         clock.lap("ingest")
-        name = _customize(watcher, before, arguments.seed)
+        name = _customize(watcher, teller, before, arguments.seed)
         clock.lap("customize")
         return _finish(arguments, place, watcher, recorder, name, clock)
     finally:
@@ -76,42 +78,45 @@ def run(arguments) -> int:
             cloud.stop()
 
 
-class _Progress:
-    """Says a state once it changed."""
-
-    def __init__(self) -> None:
-        self._last = ""
-
-    def show(self, state: State) -> None:
-        line = describe(state)
-        if line != self._last:
-            _say(line)
-            self._last = line
+def _tell(teller: Teller, state: State) -> None:
+    if line := teller.line(state):
+        _say(line)
 
 
-def _ingest(watcher: Watcher, keys: list[str]) -> None:
-    """Wait until every dropped file is settled or set aside. Raises Failed where an ingest failed."""
-    progress, wanted, quiet = _Progress(), set(keys), 0
+def _redrive_ingests(watcher: Watcher) -> int:
+    """Go on with the ingests that failed in an earlier demo; returns how many ingests there have been so far."""
+    earlier = watcher.executions("IngestMachine")
+    for execution in earlier:
+        if execution["status"] in UNFINISHED:
+            _say(f"{execution['name']} ended {execution['status']} before; redriving it")
+            watcher.redrive(execution["executionArn"])
+    return len(earlier)
+
+
+def _ingest(watcher: Watcher, teller: Teller, awaited: int) -> None:
+    """Wait until `awaited` ingests have started and all are at rest. Raises Failed where one did not succeed."""
+    quiet = 0
     while True:
-        state = watcher.state()
-        progress.show(state)
-        failed = watcher.executions("IngestMachine", "FAILED")
+        _tell(teller, watcher.state())
+        ingests = watcher.executions("IngestMachine")
+        failed = [execution for execution in ingests if execution["status"] in UNFINISHED]
         if failed:
-            raise Failed(f"{len(failed)} documents failed in ingest, first {failed[0]['executionArn']}")
-        settled = sum(1 for row in watcher.rows("DOCUMENT") if row["status"] == "settled")
-        quiet = quiet + 1 if state.running_ingests == 0 and settled + state.rejected else 0
-        done = len(watcher.executions("IngestMachine"))
-        if quiet >= 2 and done >= len(wanted):
+            why = watcher.why(failed[0]["executionArn"])
+            raise Failed(f"{failed[0]['name']} ended {failed[0]['status']}: {why}\n"
+                         "Mend it, then run the same command again: it redrives what failed")  # fmt: skip
+        running = any(execution["status"] == "RUNNING" for execution in ingests)
+        quiet = 0 if running or len(ingests) < awaited else quiet + 1
+        if quiet >= 2:
             return
         time.sleep(PAUSE)
 
 
-def _customize(watcher: Watcher, before: set[str], seed: int) -> str:
+def _customize(watcher: Watcher, teller: Teller, before: set[str], seed: int) -> str:
     """Wait for the run that starts by itself, or take up the run that this corpus has had already."""
-    progress, limit = _Progress(), time.monotonic() + GRACE
+    limit = time.monotonic() + GRACE
     while True:
         runs = watcher.executions("CustomizeMachine")
-        fresh = [execution for execution in runs if execution["name"] not in before]
+        fresh = [e for e in runs if e["name"] not in before or e["status"] == "RUNNING"]
         if not fresh:
             had = _run_of_this_corpus(watcher, seed)
             earlier = [execution for execution in runs if execution["name"] == had]
@@ -119,10 +124,13 @@ def _customize(watcher: Watcher, before: set[str], seed: int) -> str:
                 _take_up(watcher, earlier[0])
                 before = before - {had}
             elif time.monotonic() > limit:
-                raise Failed("no run started: the documents gave fewer verified examples than MinNewExamples")
+                raise Failed(
+                    f"no run started: too few of the {watcher.state().examples} verified examples are new; one starts "
+                    f"by itself from {watcher.parameters['MinNewExamples']} (MinNewExamples). Drop more documents"
+                )
         if fresh:
             state = watcher.state(fresh[0]["name"])
-            progress.show(state)
+            _tell(teller, state)
             if fresh[0]["status"] != "RUNNING":
                 return fresh[0]["name"]
         time.sleep(PAUSE)
@@ -140,7 +148,7 @@ def _take_up(watcher: Watcher, execution: dict) -> None:
     error = watcher.error(execution["executionArn"])
     if error in FINAL:
         raise Failed(f"these documents had their run, and it ended with {error}; try another --seed, or --fresh")
-    if execution["status"] in ("FAILED", "TIMED_OUT", "ABORTED"):
+    if execution["status"] in UNFINISHED:
         _say(f"{execution['name']} ended {execution['status']} before; redriving it")
         watcher.redrive(execution["executionArn"])
     else:

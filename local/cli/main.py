@@ -63,8 +63,10 @@ def _running(commands) -> None:
     up.add_argument("--seed", type=int, default=0, help="seed of split, training and sampling (default 0)")
     _taught(up)
     up.add_argument("--page", type=int, metavar="PORT", help="port of the assistant's page (default: --port and one)")
-    drop = _command(commands, "drop", "drop", "Drop files or folders into incoming/.")
+    drop = _command(commands, "drop", "drop", "Drop files or folders into incoming/, requests/ or runs/.")
     _somewhere(drop)
+    drop.add_argument("--to", choices=("incoming", "requests", "runs"), default="incoming",
+                      help="documents (default), requests to crawl, or requests for runs")  # fmt: skip
     drop.add_argument("paths", type=Path, nargs="+", metavar="FILE")
 
 

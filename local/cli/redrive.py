@@ -21,8 +21,8 @@ def run(arguments) -> int:
     why = watcher.error(found[0]["executionArn"])
     if why in FINAL:
         raise Failed(
-            f"{arguments.run} ended with {why}, and a redrive would end so again; mend the cause and start a new run: "
-            "put a file like {\"seed\": 1} below runs/ in the intake bucket"
+            f"{arguments.run} ended with {why}, and a redrive would end so again; mend the cause and ask for a new "
+            'run with `toolsmith drop --to runs FILE`, where FILE holds {"seed": 1}, for example'
         )
     try:
         watcher.redrive(found[0]["executionArn"])

@@ -76,6 +76,11 @@ class Watcher:
         self._plans: dict[str, dict[str, Any]] = {}
         self._prices = cost.prices()
 
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The parameters that the stack was deployed with."""
+        return self._place.parameters
+
     def rows(self, kind: str) -> list[dict[str, Any]]:
         """Every ledger row of a kind."""
         pages = self._clients["dynamodb"].get_paginator("query").paginate(
@@ -112,7 +117,7 @@ class Watcher:
         rows = self.rows("DOCUMENT")
         ingests = self.executions("IngestMachine")
         self._documents(found, rows, ingests)
-        teacher = self._place.parameters.get("Teacher", "")
+        teacher = self.parameters.get("Teacher", "")
         found.usd = outlook.teacher_usd(teacher, rows, self._prices)
         runs = self.executions("CustomizeMachine")
         execution = next((e for e in runs if run is None or e["name"] == run), None)
@@ -227,16 +232,36 @@ def foresee(state: State) -> str:
     return "".join(f" · {part}" for part in parts)
 
 
-def describe(state: State) -> str:
-    """The state on one line, for people."""
+def funnel(state: State) -> str:
+    """What became of the documents, for people."""
     parts = [f"documents {state.settled}/{state.documents} settled"]
     if state.rejected:
         parts.append(f"{state.rejected} set aside")
-    parts += [f"chunks {state.chunks_done}/{state.chunks}", f"examples {state.examples}"]
-    if state.run:
-        parts.append(f"{state.run}: {state.run_status if state.run_status != 'RUNNING' else state.phase}")
-        parts += [_describe_job(job) for job in state.jobs if job.status == "InProgress"]
-    return " · ".join(parts)
+    return " · ".join([*parts, f"chunks {state.chunks_done}/{state.chunks}", f"examples {state.examples}"])
+
+
+def progress(state: State) -> str:
+    """How far the run is, for people: its jobs while some run, else the state of its machine; empty without a run."""
+    if not state.run:
+        return ""
+    if state.run_status != "RUNNING":
+        return f"{state.run}: {state.run_status}"
+    jobs = [_describe_job(job) for job in state.jobs if job.status == "InProgress"]
+    return f"{state.run}: {' · '.join(jobs) or state.phase or 'starting'}"
+
+
+class Teller:
+    """Puts a state on one line, without what it said before: the documents, the run, or both."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, str] = {}
+
+    def line(self, state: State) -> str | None:
+        """What is new, with cost and time left; None where only time has passed."""
+        now = {"documents": funnel(state), "run": progress(state)}
+        new = [text for part, text in now.items() if text and self._said.get(part) != text]
+        self._said = now
+        return " · ".join(new) + foresee(state) if new else None
 
 
 def _describe_job(job: JobState) -> str:
@@ -244,6 +269,6 @@ def _describe_job(job: JobState) -> str:
     if job.step is not None:
         words.append(f"step {job.step}")
     if job.evaluated:
-        words.append(f"evaluated {job.evaluated}")
+        words.append(f"{job.evaluated} questions")
     words += [f"{name} {value:.3g}" for name, value in job.numbers.items()]
     return " ".join(words)

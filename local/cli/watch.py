@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from local.cli.failures import Failed, Misused
 from local.cli.place import place_of
-from local.cli.status import State, Watcher, describe, foresee
+from local.cli.status import State, Teller, Watcher
 
 PAUSE = 2.0
 PATIENCE = {"ThrottlingException", "Throttling", "RequestLimitExceeded", "ServiceUnavailable", "InternalServerError"}
@@ -16,7 +16,7 @@ PATIENCE = {"ThrottlingException", "Throttling", "RequestLimitExceeded", "Servic
 
 def run(arguments) -> int:
     watcher = Watcher(place_of(arguments))
-    last, away = None, False
+    teller, away = Teller(), False
     while True:
         try:
             watcher = watcher or Watcher(place_of(arguments))
@@ -32,10 +32,8 @@ def run(arguments) -> int:
         away = False
         if arguments.run and state.run is None:
             raise Misused(f"no run is named {arguments.run}; without a name the newest run is shown")
-        line = describe(state)
-        if line != last:
-            print(json.dumps(state.to_json()) if arguments.json else line + foresee(state), flush=True)
-            last = line
+        if line := teller.line(state):
+            print(json.dumps(state.to_json()) if arguments.json else line, flush=True)
         if arguments.once or _at_rest(state, arguments.run):
             return 0 if state.run_status in (None, "SUCCEEDED", "RUNNING") else 1
         time.sleep(PAUSE)

@@ -228,13 +228,38 @@ def ended(monkeypatch):
 def test_a_redrive_that_would_only_fail_again_is_refused_with_what_to_do(ended, capsys, error):
     watcher = ended("redrive", error)
     assert main(["redrive", "run-1"]) == 1 and watcher.redriven == []
-    assert error in (said := capsys.readouterr().err) and "runs/" in said
+    assert error in (said := capsys.readouterr().err) and "toolsmith drop --to runs" in said
 
 
 def test_a_redrive_prints_its_execution_as_json_where_asked(ended, capsys):
     watcher = ended("redrive", "CapacityUnavailable")
     assert main(["redrive", "run-1", "--json"]) == 0 and watcher.redriven == ["arn:1"]
     assert json.loads(capsys.readouterr().out) == {"execution": "arn:1"}
+
+
+class Bucket:
+    """A place whose intake bucket keeps the keys that were uploaded."""
+
+    def __init__(self):
+        self.keys, self.outputs = [], {"IntakeBucket": "intake"}
+
+    def client(self, service):
+        return self
+
+    def upload_file(self, file, bucket, key):
+        self.keys.append(key)
+
+
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [([], "incoming/a.json"), (["--to", "runs"], "runs/a.json"), (["--to", "requests"], "requests/a.json")],
+)
+def test_a_file_is_dropped_where_it_was_said_to_go(options, key, monkeypatch, tmp_path, capsys):
+    (tmp_path / "a.json").write_text("{}")
+    bucket = Bucket()
+    monkeypatch.setattr("local.cli.drop.place_of", lambda arguments: bucket)
+    assert main(["drop", *options, "a.json"]) == 0
+    assert bucket.keys == [key] and json.loads(capsys.readouterr().out)["keys"] == [key]
 
 
 def test_the_report_of_a_run_that_does_not_exist_is_a_misuse(ended, capsys):

@@ -148,6 +148,18 @@ def test_a_line_appears_when_something_changed_and_not_when_only_time_passed(wat
     assert len(lines) == 2 and "about 2 min left" in lines[0] and "SUCCEEDED" in lines[1]
 
 
+def test_documents_are_told_again_only_when_they_move(watching, capsys):
+    job = JobState("sft-1", "InProgress", step=5, numbers={"loss": 0.5})
+    moments = running(documents=2), running(documents=2, jobs=[job]), running(documents=3, jobs=[job])
+    watching(*moments, State(run="run-1", run_status="SUCCEEDED", documents=3))
+    assert capsys.readouterr().out.splitlines() == [
+        "documents 0/2 settled · chunks 0/0 · examples 0 · run-1: RunJob",
+        "run-1: sft-1 step 5 loss 0.5",
+        "documents 0/3 settled · chunks 0/0 · examples 0",
+        "run-1: SUCCEEDED",
+    ]
+
+
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
 def test_a_run_that_fails_ends_watching_with_one(watching, status):
     assert watching(running(), State(run="run-1", run_status=status))[0] == 1

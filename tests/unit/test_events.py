@@ -207,7 +207,7 @@ def test_failure_of_an_execution_becomes_a_valid_event(name):
 @pytest.mark.parametrize("error", sorted(events.FINAL))
 def test_what_a_redrive_would_only_repeat_is_not_remedied_by_a_redrive(error):
     detail = events.failure_of({**_incoming("execution-failed")["detail"], "error": error})
-    assert "redrive" not in detail["remedy"] and "runs/" in detail["remedy"]
+    assert detail["remedy"] == "toolsmith drop --to runs REQUEST.json"
 
 
 def test_every_error_of_a_fail_state_is_known_as_one_that_a_redrive_repeats():

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -40,11 +41,9 @@ def test_commands_that_are_named_exist(detail_type):
     main = importlib.import_module("local.cli.main")
     following = compose(detail_type, sample(detail_type), "us-east-1").text.partition("Next:")[2].splitlines()
     for line in filter(None, map(str.strip, following)):
-        program, command, *_ = line.split()
+        program, *words = shlex.split(line)
         if program == "toolsmith":
-            with pytest.raises(SystemExit) as stopped:
-                main.main([command, "--help"])
-            assert stopped.value.code == 0
+            main._parser().parse_args(words)
 
 
 @pytest.mark.parametrize(
@@ -59,8 +58,10 @@ def test_commands_that_are_named_exist(detail_type):
         ("Run Failed", ["CapacityUnavailable", "/states/home", "toolsmith redrive run-4f2a9c81d07e"]),
         ("Training Job Completed", ["3.9 h", "248.70 USD"]),
         ("Dataset Ready", ["sft/train.jsonl: 1,512 rows"]),
-        ("Approval Requested",
-         ["680.40 USD", "approve run-4f2a9c81d07e", "reject run-4f2a9c81d07e", "nothing is spent"]),
+        (
+            "Approval Requested",
+            ["680.40 USD", "approve run-4f2a9c81d07e", "reject run-4f2a9c81d07e", "nothing is spent"],
+        ),
     ],
 )
 def test_the_numbers_the_link_and_the_command_are_there(detail_type, said):
@@ -91,7 +92,7 @@ def test_a_run_without_a_better_model_is_no_failure_to_redrive():
 def test_a_job_that_diverged_is_not_redriven_unchanged():
     text = compose("Training Job Failed", {**sample("Training Job Failed"), "class": "diverged"}, "us-east-1").text
     assert "learning rate" in text
-    assert "redrive" not in text
+    assert "redrive" not in text and "toolsmith drop --to runs REQUEST.json" in text
 
 
 @pytest.mark.parametrize("key", ["incoming/" + "ü" * 300 + ".htm", "a\r\nBcc: everybody\n\x00b", "\u202egpj.exe"])

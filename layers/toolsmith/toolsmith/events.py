@@ -283,7 +283,7 @@ def breaks(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> li
 
 # Errors that a Fail state of the machine raises after it put things back: a redrive would only enter that state again.
 FINAL = frozenset({"SmokeTestFailed", "DeploymentFailed", "ModelImportFailed"})
-ANEW = "aws s3 cp REQUEST.json s3://INTAKE_BUCKET/runs/"
+ANEW = "toolsmith drop --to runs REQUEST.json"
 
 
 def failure_of(status_change: Mapping[str, Any], item: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from toolsmith.events import FINAL
+from toolsmith.events import ANEW, FINAL
 from toolsmith.reporting.breakdown import label
 
 MAX_SUBJECT = 100
@@ -185,11 +185,7 @@ _REMEDIES = {
 
 def _job_failed(detail: Detail, region: str) -> Message:
     remedy = _REMEDIES.get(detail["class"], "Read the job's log, mend the cause, then go on.")
-    again = (
-        "aws s3 cp REQUEST.json s3://INTAKE_BUCKET/runs/"
-        if detail["class"] == "diverged"
-        else f"toolsmith redrive {detail['run']}"
-    )
+    again = ANEW if detail["class"] == "diverged" else f"toolsmith redrive {detail['run']}"
     return Message(
         f"{_job(detail)} of {detail['run']} failed ({detail['class']})",
         (f"Job: {detail['job']}", _cut(detail["reason"]), remedy),

@@ -103,8 +103,8 @@ def test_every_split_has_every_source_and_category():
     for seed in range(5):
         dataset = assemble(corpus(seed, groups=5), resolves, DatasetConfig(seed=seed, least=SMALL.least))
         for examples in dataset.splits.values():
-            assert {item["source"] for item in examples} == set(KINDS)
-            assert {item["category"] for item in examples} == set(CATALOG.categories)
+            assert {item["source"] for item in examples} == {*KINDS, "recipe"}
+            assert {item["category"] for item in examples} == {*CATALOG.categories, "no_tool"}
 
 
 def test_a_rare_category_is_carried_to_every_split_that_can_have_it():
@@ -291,7 +291,7 @@ def test_sft_labels_can_be_limited_while_rft_sees_all():
     assert dataset.files["rft/train.jsonl"].count(b"\n") == len(dataset.splits["train"])
     rows = map(json.loads, dataset.files["sft/train.jsonl"].splitlines())
     answers = [row["messages"][1]["content"][0]["text"] for row in rows]
-    assert {json.loads(answer)["category"] for answer in answers} == set(CATALOG.categories)
+    assert {json.loads(answer)["category"] for answer in answers} == {*CATALOG.categories, "no_tool"}
 
 
 def test_questions_without_labels_are_only_for_reinforcement_and_hold_no_plan():

@@ -11,7 +11,7 @@ from lxml import etree
 from tests.unit import reporting_run
 from toolsmith import reporting
 from toolsmith.customization import statistics
-from toolsmith.reporting import breakdown, curves, examples, intervals
+from toolsmith.reporting import answers, breakdown, curves, examples, intervals
 from toolsmith.reporting.markup import element, text
 
 STYLE = Path(reporting.__file__).parent / "page.css"
@@ -246,6 +246,30 @@ def test_wordings_that_had_no_labels_stand_apart(facts, report, page):
     (title,) = etree.HTML(files["report.html"].decode()).xpath("//h3[.='By wording']")
     (table,) = title.xpath("following::table[2]")
     assert f"{100 * gain['score']['mean']:+.1f}" in words(table).replace("\u2212", "-")
+
+
+def test_questions_that_no_tool_can_answer_have_their_own_row_and_are_counted_by_kind(report, page):
+    counts = report["dataset"]["counts"]
+    asked = counts["category"]["no_tool"]
+    assert report["categories"]["no_tool"]["rft"]["questions"] == asked["test"] > 0
+    rows = [words(row) for row in page.iter("tr")]
+    assert any(row.startswith(f"no tool {asked['test']} ") for row in rows)
+    for kind, per in counts["abstention"].items():
+        numbers = " ".join(f"{per[name]}" for name in ("train", "validation", "test"))
+        assert f"{kind.replace('_', ' ')} {numbers} {sum(per.values())}" in rows
+    assert f"and {sum(asked.values())} questions by hand that no tool can answer" in words(page)
+
+
+def test_an_answer_that_calls_nothing_is_shown_and_judged_as_such(facts):
+    (question, *_) = [key for key, reference in facts.references.items() if not reference["calls"]]
+    row = next(row for row in facts.measures["rft"]["rows"] if row["id"] == question)
+    right = {**row, "answer": '{"category":"no_tool","calls":[]}', "score": 1.0, "reason": "ok"}
+    called = {**row, "answer": '{"category":"x","calls":[{"name":"statute_retrieval","arguments":{}}]}', "score": 0.0}
+    measures = {"sft": {"rows": [right]}, "rft": {"rows": [called]}}
+    (shown,) = examples.choose(measures, facts.references)
+    assert (shown["kind"], shown["category"], shown["expected"]["calls"]) == ("worse", "no_tool", [])
+    read = etree.HTML(str(answers.examples({"examples": [shown]})))
+    assert "no calls" in words(read) and "statute_retrieval (not as expected)" in words(read)
 
 
 def test_tools_are_counted_by_what_was_called():

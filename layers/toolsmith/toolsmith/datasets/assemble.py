@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from toolsmith.catalog import Catalog, load_catalog
-from toolsmith.datasets import canonical, card, export, gate, select, validate
+from toolsmith.datasets import abstention, canonical, card, export, gate, select, validate
 from toolsmith.datasets.accept import accepted
 from toolsmith.datasets.split import FRACTIONS, SPLITS, assign
 from toolsmith.errors import InvalidInput
@@ -29,6 +29,7 @@ class DatasetConfig:
     unlabelled: registers whose training questions are used without their plans, as people's own questions would be:
     SFT does not see them. RFT then has these, with the facts that the tools find for them instead of a reference, and
     as many labelled ones, so that what is known stays known.
+    abstention: share of each split that asks what no tool can answer (recipe abstention.json), from 0 to below 1.
     """
 
     seed: int = 0
@@ -39,6 +40,7 @@ class DatasetConfig:
     style: str = "plan"
     sft_limit: int | None = None
     unlabelled: tuple[str, ...] = ()
+    abstention: float = 0.06
 
     def __post_init__(self) -> None:
         if self.style not in export.STYLES:
@@ -47,6 +49,8 @@ class DatasetConfig:
             raise InvalidInput(f"fractions must name {', '.join(SPLITS)} and sum to 1, not {dict(self.fractions)}")
         if not 0 < self.near_threshold <= 1:
             raise InvalidInput(f"near_threshold is a fraction above 0, not {self.near_threshold}")
+        if not 0 <= self.abstention < 1:
+            raise InvalidInput(f"abstention is a share from 0 to below 1, not {self.abstention}")
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,8 @@ def assemble(
     check: execution against the whole corpus; says what does not resolve, or None. canonical_citation: the citation
     canon, for accepted values. facts: what the tools find for a question, for those without a label.
     rejections: reason -> count from teaching, for the card.
-    Raises DatasetTooSmall, DatasetLeaks, and InvalidInput when a row would be refused by the service.
+    Raises DatasetTooSmall, DatasetLeaks, RecipeInvalid (a wrong abstention.json), and InvalidInput when a row would be
+    refused by the service.
     """
     config, catalog = config or DatasetConfig(), catalog or load_catalog()
     selection = select.start(examples)
@@ -92,6 +97,9 @@ def assemble(
         example["accept"] = example.get("accept") or accepted(example["calls"], canonical_citation)
     splits = _splits(selection.kept, placed)
     gate.require_enough(splits, config.least, select.reasons(selection.dropped))
+    if config.abstention:
+        splits, near = _with_abstention(splits, config, catalog)
+        selection.dropped += near
     gate.require_no_leak(splits, config.near_threshold)
     files = _export(splits, export.Prompts.of(catalog), config, facts)
     validate.require(validate.check_all(files, _least_rows(files, config)))
@@ -104,6 +112,14 @@ def _splits(kept: Iterable[dict[str, Any]], placed: Mapping[str, str]) -> dict[s
     for example in kept:
         splits[placed[example["group"]]].append(example)
     return splits
+
+
+def _with_abstention(
+    splits: Mapping[str, list[dict[str, Any]]], config: DatasetConfig, catalog: Catalog
+) -> tuple[dict[str, list[dict[str, Any]]], list[select.Drop]]:
+    """Registers without labels are passed over: without its label nothing says that a question wants no call."""
+    pool = [example for example in abstention.read(catalog) if example["register"] not in config.unlabelled]
+    return abstention.join(splits, pool, config.abstention, config.seed, config.fractions, config.near_threshold)
 
 
 def _export(
@@ -173,6 +189,8 @@ def _describe(
     rejections: Mapping[str, int],
 ) -> Dataset:
     digest = canonical.digest(files)
+    taught = {name: [e for e in splits[name] if not abstention.is_abstention(e)] for name in SPLITS}
+    everyone = [example for name in SPLITS for example in taught[name]]
     manifest = {
         "dataset": digest,
         "format": 1,
@@ -183,12 +201,15 @@ def _describe(
             for name, data in files.items()
         },
         "counts": _counts(splits),
-        "groups": {name: sorted({e["group"] for e in examples}) for name, examples in splits.items()},
-        "documents": len({e["document"] for examples in splits.values() for e in examples}),
-        "teachers": sorted({e["provenance"]["teacher"] for examples in splits.values() for e in examples}),
+        "groups": {name: sorted({e["group"] for e in examples}) for name, examples in taught.items()},
+        "documents": len({e["document"] for e in everyone}),
+        "teachers": sorted({e["provenance"]["teacher"] for e in everyone}),
         "dropped": select.reasons(dropped),
         "rejections": dict(rejections),
-        "shortfalls": gate.shortfalls(splits, catalog.categories, config.quotas),
+        "shortfalls": [
+            *gate.shortfalls(taught, catalog.categories, config.quotas),
+            *abstention.shortfalls(splits, config.abstention),
+        ],
     }
     described = files | {
         "manifest.json": canonical.document(manifest),
@@ -205,6 +226,7 @@ def _counts(splits: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
             value: {n: sum(e[key] == value for e in splits[n]) for n in SPLITS}
             for value in sorted({str(e[key]) for e in everything})
         }
+    counts["abstention"] = abstention.counts(splits)
     counts["tool"] = dict(sorted(Counter(c["name"] for e in everything for c in e["calls"]).items()))
     counts["difficulty"] = card.difficulty_bands(everything)
     return counts

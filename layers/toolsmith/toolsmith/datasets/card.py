@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from toolsmith.catalog import Catalog
+from toolsmith.grading.settings import settings
 
 BANDS = (("easy", 0.34), ("medium", 0.67), ("hard", 1.01))
 SHOWN_PER_CATEGORY = 2
@@ -34,6 +35,7 @@ def render(manifest: Mapping[str, Any], splits: Splits, catalog: Catalog) -> str
         _opening(manifest, splits),
         _by_split("By source", "source", manifest, splits),
         _by_split("By category", "category", manifest, splits),
+        _by_split("Nothing to call", "abstention", manifest, splits) if manifest["counts"]["abstention"] else "",
         _tools(manifest, catalog),
         _table("By difficulty", ("band", "examples"), manifest["counts"]["difficulty"].items()),
         _left_out(manifest),
@@ -47,14 +49,24 @@ def render(manifest: Mapping[str, Any], splits: Splits, catalog: Catalog) -> str
 def _opening(manifest: Mapping[str, Any], splits: Splits) -> str:
     counts, groups = manifest["counts"], manifest["groups"]
     sizes = ", ".join(f"{len(examples)} {name}" for name, examples in splits.items())
+    by_hand = sum(sum(per.values()) for per in counts["abstention"].values())
     held = ", ".join(f"{len(groups[name])} {name}" for name in splits)
     return (
         f"# Dataset {manifest['dataset']}\n\n"
-        f"{counts['examples']} questions about {manifest['documents']} documents, each with the tool calls that answer "
-        f"it and the sentence it rests on. Written by {', '.join(manifest['teachers'])}; every question was checked "
-        "for form, executed against the corpus and traced to its source.\n\n"
+        f"{counts['examples'] - by_hand} questions about {manifest['documents']} documents, each with the tool calls "
+        f"that answer it and the sentence it rests on. Written by {', '.join(manifest['teachers'])}; every one was "
+        f"checked for form, executed against the corpus and traced to its source.{_abstention(by_hand)}\n\n"
         f"Examples: {sizes}. They are split by company, CFR part or case ({held} groups), so the test asks about "
         "documents that training never saw; no question in one split is a copy or near copy of one in another."
+    )
+
+
+def _abstention(questions: int) -> str:
+    if not questions:
+        return ""
+    return (
+        f" Beside them stand {questions} questions that no tool can answer, written by hand in the recipe "
+        "(abstention.json); to call nothing is right, and must be said."
     )
 
 
@@ -91,10 +103,11 @@ def _shortfalls(manifest: Mapping[str, Any]) -> str:
 
 def _samples(splits: Splits, catalog: Catalog) -> str:
     lines = ["## Some questions"]
-    for category in catalog.categories.values():
-        found = [e for examples in splits.values() for e in examples if e["category"] == category.name]
+    plans = {category.name: " → ".join(category.tools) for category in catalog.categories.values()}
+    for name, tools in {**plans, settings().abstain_category: "nothing"}.items():
+        found = [e for examples in splits.values() for e in examples if e["category"] == name]
         if found:
-            lines.append(f"\n**{category.name}** ({' → '.join(category.tools)})\n")
+            lines.append(f"\n**{name}** ({tools})\n")
             lines += [f"- {_cell(e['question'])}" for e in found[:SHOWN_PER_CATEGORY]]
     return "\n".join(lines)
 

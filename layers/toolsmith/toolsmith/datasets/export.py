@@ -11,6 +11,7 @@ from typing import Any
 
 from toolsmith.catalog import Catalog, full_tools_prompt, student_system_prompt, tool_config
 from toolsmith.datasets import canonical
+from toolsmith.grading.settings import settings
 
 SCHEMA_VERSION = "bedrock-conversation-2024"
 STYLES = ("plan", "sample", "native")
@@ -36,7 +37,7 @@ class Prompts:
             with_tools=full_tools_prompt(catalog),
             sample=_sample_prompt(catalog),
             native="Call the tools that answer the question, in the order in which they are needed. "
-            "Copy argument values from the question.",
+            f"Copy argument values from the question. If none can answer, say {_nothing()}",
             tool_config=tool_config(catalog),
             short={tool.name: tool.short for tool in catalog.tools.values()},
         )
@@ -45,6 +46,11 @@ class Prompts:
 def plan(example: Example) -> str:
     """The answer a student learns: category and calls in one line of JSON."""
     return canonical.line({"category": example["category"], "calls": example["calls"]})
+
+
+def _nothing() -> str:
+    """The answer to a question that no tool can answer: it must be said, for silence is also what a failure leaves."""
+    return plan({"category": settings().abstain_category, "calls": []})
 
 
 def sft_row(example: Example, prompts: Prompts, style: str = "plan") -> dict[str, Any]:
@@ -119,18 +125,19 @@ def _sample_style(example: Example, prompts: Prompts) -> tuple[str, list[dict[st
         for call in example["calls"]
     ]
     wanted = "; ".join(dict.fromkeys(prompts.short[call["name"]] for call in example["calls"]))
-    answer = {"Query analysis": {"Type": example["category"], "Information needed": wanted, "Tools": tools}}
+    analysis = {"Type": example["category"], "Information needed": wanted or "nothing that a tool has", "Tools": tools}
+    answer = {"Query analysis": analysis}
     return prompts.sample, [{"text": canonical.line(answer)}]
 
 
 def _native_style(example: Example, prompts: Prompts) -> tuple[str, list[dict[str, Any]]]:
-    """One toolUse block per call; an absent source is left out, as the reduced schemas ask."""
+    """One toolUse block per call; an absent source is left out, as the reduced schemas ask; no calls: the plan."""
     content = []
     for number, call in enumerate(example["calls"], 1):
         given = {key: value for key, value in call["arguments"].items() if value is not None}
         use = {"toolUseId": f"call_{number}", "name": call["name"], "input": given}
         content.append({"toolUse": use})
-    return prompts.native, content
+    return prompts.native, content or [{"text": plan(example)}]
 
 
 _STYLE = {"plan": _plan_style, "sample": _sample_style, "native": _native_style}
@@ -143,4 +150,4 @@ def _sample_prompt(catalog: Catalog) -> str:
     )
     tools = [f"{tool.name}({', '.join(tool.parameters)})" for tool in catalog.tools.values()]
     lines = ["Choose tools for a question. Answer with one JSON object:", shape, "Tools:", *tools, "Types:"]
-    return "\n".join(lines + list(catalog.categories))
+    return "\n".join([*lines, *catalog.categories, settings().abstain_category])

@@ -137,7 +137,7 @@ def _calls_twice(question: str, reference: Any) -> str:
 
 
 def _first_called_for_all(calls: Calls, question: str, expected: Reference) -> Calls:
-    return [calls[0]] * max(2, len(calls))
+    return calls[:1] * max(2, len(calls))
 
 
 def _every_parameter(calls: Calls, question: str, expected: Reference) -> Calls:

@@ -2,6 +2,7 @@
 
 Rebuilt from the published description, weaknesses included (sets of names, positional order, character overlap):
 aws-samples/amazon-nova-samples, customization/Nova_2.0/SFT_RFT, 2026. Nothing is decided by this number.
+It knows no question without a call: there an empty plan counts in full, so that both scores are of the same questions.
 """
 
 import json
@@ -31,7 +32,9 @@ def talk_of(answer: Any, read: Answer, reference: Any, expected: Reference | Non
     """The sample's score of an answer and a reference that are already read."""
     gold = _gold(reference, expected)
     given = _sample_calls(answer) if _in_sample_format(answer) else _our_calls(read)
-    return 0.0 if gold is None or given is None else score_calls(given, gold)
+    if gold is None or given is None:
+        return 0.0
+    return score_calls(given, gold) if gold else float(not given)
 
 
 def score_calls(given: Calls, gold: Calls) -> float:

@@ -154,8 +154,12 @@ def preflight(work: Store, profile: Profile, place: TrainingPlace, run: str) -> 
 
 
 def attack_scores(references: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mean score, talk score and honest score of every attack of the suite over at most 100 of the run's questions."""
-    sample = [(row["question"], row["reference"]) for row in references[:100]]
+    """Mean score, talk score and honest score of every attack of the suite over at most 100 of the run's questions.
+
+    Only questions that want calls: where nothing is to be called, saying so is no attack.
+    """
+    wanting = [row for row in references if row["reference"]["calls"]]
+    sample = [(row["question"], row["reference"]) for row in wanting[:100]]
     return [
         {
             "name": attack.name,

@@ -31,7 +31,7 @@ def _say(runtime: Any, model: str, system: str, text: str, tools: Mapping[str, A
 
 
 def smoke(runtime: Any, work: Store, catalog: Catalog, run: str, deployment: str) -> dict[str, Any]:
-    """Ask the deployed model "hi" and a question of the validation split, as the assistant asks it.
+    """Ask the deployed model "hi" and a question of the validation split that wants calls, as the assistant asks it.
 
     How good the answers are was measured before; here a deployment that serves the wrong weights, or none, must show.
     So one usable plan is enough, and a question answered without one is followed by another, `SMOKE_QUESTIONS` at most.
@@ -43,8 +43,10 @@ def smoke(runtime: Any, work: Store, catalog: Catalog, run: str, deployment: str
     if not hi.strip():
         raise SmokeTestFailed(f'{deployment} answered "hi" with nothing')
     prefix = work.read_json(f"runs/{run}/dataset.json")["prefix"]
-    for row in work.read_lines(f"{prefix}/sft/validation.jsonl")[:SMOKE_QUESTIONS]:
-        question = row["messages"][0]["content"][0]["text"]
+    rows = [row["messages"] for row in work.read_lines(f"{prefix}/sft/validation.jsonl")]
+    asking = [messages for messages in rows if grading.parse_answer(messages[1]["content"]).calls]
+    for messages in asking[:SMOKE_QUESTIONS]:
+        question = messages[0]["content"][0]["text"]
         answer = _say(runtime, deployment, system, question, tool_config(catalog))
         parsed = grading.parse_answer(answer)
         names = [call.name for call in parsed.calls]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from toolsmith.reporting.breakdown import label, ordered
-from toolsmith.reporting.facts import percent, points
+from toolsmith.reporting.facts import abstention_questions, percent, points
 from toolsmith.reporting.progress import summary
 
 Report = Mapping[str, Any]
@@ -63,11 +63,16 @@ def _results(report: Report) -> str:
 def _training_data(report: Report) -> str:
     counts = report["dataset"].get("counts", {})
     split = ", ".join(f"{count} {name}" for name, count in counts.get("split", {}).items())
-    sources = ", ".join(f"{sum(per.values())} about {name}s" for name, per in counts.get("source", {}).items())
+    untaught = abstention_questions(counts)
+    kinds = {name: per for name, per in counts.get("source", {}).items() if name != "recipe"}
+    sources = ", ".join(f"{sum(per.values())} about {name}s" for name, per in kinds.items())
+    by_hand = f" {untaught} more, that no tool can answer, were written by hand." if untaught else ""
+    everything = counts.get("examples", 0)
     return (
-        f"## Training data\n\n{counts.get('examples', 0)} questions ({split}; {sources}) written by the teacher about "
-        f"{len(report['documents'])} documents; each was checked for form, executed against the corpus and traced to "
-        f"its source. {len(report['rejected'])} documents were set aside. Splits share no company, CFR part or case."
+        f"## Training data\n\n{everything} questions ({split}). {everything - untaught} of them ({sources}) were "
+        f"written by the teacher about {len(report['documents'])} documents; each was checked for form, executed against "
+        f"the corpus and traced to its source.{by_hand} {len(report['rejected'])} documents were set aside. "
+        "Splits share no company, CFR part or case."
     )
 
 

@@ -37,6 +37,11 @@ class RunFacts:
     probe: Mapping[str, Any] = field(default_factory=dict)
 
 
+def abstention_questions(counts: Mapping[str, Any]) -> int:
+    """Questions of a dataset that no tool can answer, from its manifest's counts; datasets of old runs have none."""
+    return sum(sum(per.values()) for per in counts.get("abstention", {}).values())
+
+
 def percent(interval: Mapping[str, float]) -> str:
     """ "74.9 % [70.6, 79.4]" of a mean with its interval as fractions."""
     return f"{100 * interval['mean']:.1f} % [{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]"

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from toolsmith.reporting.breakdown import label, ordered
+from toolsmith.reporting.facts import abstention_questions
 from toolsmith.reporting.markup import Markup, element, join, number_cell, table
 
 SPLITS = ("train", "validation", "test")
@@ -24,6 +25,8 @@ def dataset(report: Mapping[str, Any]) -> Markup:
         _by_split("By source", "Source", {"all": counts.get("split", {}), **counts.get("source", {})}),
         _by_split("By category", "Category", counts.get("category", {})),
     ]
+    if abstention_questions(counts):
+        parts.append(_by_split("Nothing to call", "Why", counts["abstention"]))
     small = [
         _counts("Calls by tool", ("Tool", "Calls"), counts.get("tool", {})),
         _counts("By difficulty", ("Difficulty", "Examples"), counts.get("difficulty", {})),
@@ -38,9 +41,12 @@ def dataset(report: Mapping[str, Any]) -> Markup:
 
 def _opening(manifest: Mapping[str, Any], counts: Mapping[str, Any]) -> str:
     teachers = ", ".join(manifest.get("teachers", ())) or "a teacher"
+    by_hand = abstention_questions(counts)
+    beside = f", and {by_hand:,} questions by hand that no tool can answer" if by_hand else ""
     return (
-        f"{counts.get('examples', 0):,} verified examples from {manifest.get('documents', 0):,} documents, written by "
-        f"{teachers}. Split by company, CFR part or case, so that the test asks about documents unseen in training."
+        f"{counts.get('examples', 0) - by_hand:,} verified examples from {manifest.get('documents', 0):,} documents, "
+        f"written by {teachers}{beside}. Split by company, CFR part or case, so that the test "
+        "asks about documents unseen in training."
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from toolsmith.reporting.breakdown import label, ordered
 from toolsmith.reporting.card import PURPOSE, limits
+from toolsmith.reporting.facts import abstention_questions
 
 Report = Mapping[str, Any]
 
@@ -44,7 +45,8 @@ def _training(report: Report, candidate: str) -> dict[str, Any]:
     last = {name: value for name, value in curve[-1].items() if value is not None}
     return {
         "training_observations": _cut(
-            f"{counts.get('split', {}).get('train', 0)} of {counts.get('examples', 0)} verified examples from "
+            f"{counts.get('split', {}).get('train', 0)} of {counts.get('examples', 0)} examples; of all, "
+            f"{abstention_questions(counts)} were written by hand, the others verified and from "
             f"{len(report['documents'])} documents; none of the test's documents among them."
         ),
         "training_job_details": {

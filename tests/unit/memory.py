@@ -39,11 +39,24 @@ class MemoryStore:
     def exists(self, key: str) -> bool:
         return key in self.objects
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        yield from sorted(key for key in self.objects if key.startswith(prefix))
+    def keys(self, prefix: str, after: str = "") -> Iterator[str]:
+        yield from sorted(key for key in self.objects if key.startswith(prefix) and key > after)
 
     def move(self, key: str, target: str) -> None:
         self.objects[target] = self.objects.pop(key)
+
+
+class MemoryAnswers:
+    """Fits toolsmith.pipeline.ports.Answers."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, dict[str, Any]] = {}
+
+    def read(self, key: str) -> dict[str, Any] | None:
+        return self.kept.get(key)
+
+    def write(self, key: str, response: dict[str, Any]) -> None:
+        self.kept[key] = response
 
 
 class MemoryLedger:

@@ -16,7 +16,8 @@ from tests.workflows.bench import WORK, Bench
 from tests.workflows.functions import Killed
 from toolsmith.catalog import load_catalog
 from toolsmith.pipeline import batch, ingest
-from toolsmith.pipeline.answers import KeptTeacher, answer_path
+from toolsmith.pipeline.answers import KeptTeacher
+from toolsmith.pipeline.kept import answers_folder
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "caselaw" / "cl_9900101.json"
 CHUNKING = ingest.Chunking(size=600, overlap=60, batch=4)
@@ -75,7 +76,7 @@ class World:
 
     def teach(self) -> list[dict[str, Any]]:
         """The map over all batches and the settlement; every example."""
-        teacher = KeptTeacher(self.voice, self.work)
+        teacher = KeptTeacher(self.voice)
         for one in self.work.read_lines(self.found["batches"]["key"]):
             ingest.teach(self.work, teacher, CATALOG, one, seed=0)
         ingest.settle(self.work, self.ledger, self.digest)
@@ -133,7 +134,7 @@ def test_what_a_job_did_not_answer_well_is_asked_on_demand(world, on_demand):
     counts = world.collect(job, "PartiallyCompleted")
     assert counts["reasons"] == {"error": 1, "malformed": 1, "missing": 1, "refused": 1, "truncated": 1}
     assert counts["records"] == counts["ok"] + counts["requeued"] and counts["requeued"] == 5
-    assert not world.work.exists(answer_path("f" * 64))
+    assert not any("f" * 64 in path for path in world.work.keys(answers_folder(world.digest)))
     assert world.teach() == on_demand
     assert sum("##REPAIR##" not in prompt for prompt in world.voice.prompts if prompt != "hi") == 5
 
@@ -144,6 +145,43 @@ def test_a_job_without_results_costs_only_its_discount(world, on_demand, status)
     counts = world.collect(job, status)
     assert (counts["ok"], counts["requeued"]) == (0, counts["records"]) and counts["reasons"].keys() == {"missing"}
     assert world.teach() == on_demand
+
+
+def test_an_answer_is_paid_once_however_the_chunks_are_batched(world, on_demand):
+    teacher, first = KeptTeacher(world.voice), {"document": world.digest, "first": 0, "last": 7}
+    ingest.teach(world.work, teacher, CATALOG, first, seed=0)
+    asked = list(world.voice.prompts)
+    world.work.objects.pop(ingest.outcome_key(world.digest, 0))
+    assert world.teach() == on_demand
+    assert not set(asked[1:]) & set(world.voice.prompts[len(asked) :])
+
+
+def test_a_new_prompt_costs_one_call_and_one_write(world, monkeypatch):
+    read = []
+    monkeypatch.setattr(world.work, "read_json", read.append)
+    ingest.teach(
+        world.work, KeptTeacher(world.voice), CATALOG, {"document": world.digest, "first": 0, "last": 4}, seed=0
+    )
+    kept = list(world.work.keys(answers_folder(world.digest)))
+    assert read == [] and len(kept) == len(world.voice.prompts) - 1 and {world.work.writes[key] for key in kept} == {1}
+
+
+def test_an_answer_that_cannot_be_kept_fails_its_batch_and_the_others_are_there(world, monkeypatch):
+    write, broken = world.work.write_json, []
+
+    def fail_once(key: str, value: Any) -> None:
+        if not broken:
+            broken.append(key)
+            raise ConnectionError(key)
+        write(key, value)
+
+    monkeypatch.setattr(world.work, "write_json", fail_once)
+    with pytest.raises(ConnectionError):
+        ingest.teach(
+            world.work, KeptTeacher(world.voice), CATALOG, {"document": world.digest, "first": 0, "last": 4}, seed=0
+        )
+    assert not world.work.exists(ingest.outcome_key(world.digest, 0))
+    assert len(list(world.work.keys(answers_folder(world.digest)))) == len(world.voice.prompts) - 2 > 0
 
 
 def test_below_the_services_least_no_job_is_prepared(world):

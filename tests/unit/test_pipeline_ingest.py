@@ -10,6 +10,7 @@ from tests.unit.memory import MemoryLedger, MemoryStore
 from toolsmith.catalog import load_catalog
 from toolsmith.errors import DocumentRejected, LedgerUnbalanced, TeacherThrottled, TeacherUnavailable
 from toolsmith.pipeline import ingest
+from toolsmith.pipeline.ports import Answers
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "regulations" / "ecfr-title-17-part-227.xml"
 CHUNKING = ingest.Chunking(size=1200, overlap=120, batch=3)
@@ -23,7 +24,7 @@ class EmbeddedTeacher:
     def __init__(self, failure: Exception | None = None, after: int = 0) -> None:
         self.calls, self.failure, self.after = 0, failure, after
 
-    def ask(self, system: str, user: str) -> dict:
+    def ask(self, system: str, user: str, answers: Answers) -> dict:
         self.calls += 1
         if self.failure and self.calls > self.after:
             raise self.failure

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from local.teacher import answer
-from tests.unit.memory import MemoryStore
+from tests.unit.memory import MemoryAnswers
 from toolsmith.aws.teacher_endpoint import EndpointTeacher
 from toolsmith.catalog import load_catalog
 from toolsmith.errors import TeacherThrottled, TeacherTimeout, TeacherUnavailable
@@ -48,10 +48,10 @@ def failed(code: str, message: str = "no", **more) -> ClientError:
 
 def test_an_endpoint_teaches_as_bedrock_does():
     endpoint = Endpoint()
-    teacher = KeptTeacher(EndpointTeacher(endpoint, "llama"), MemoryStore())
+    teacher = KeptTeacher(EndpointTeacher(endpoint, "llama"))
 
     def ask(prompt):
-        return TeacherReply.from_converse(teacher.ask(prompt.system, prompt.user))
+        return TeacherReply.from_converse(teacher.ask(prompt.system, prompt.user, MemoryAnswers()))
 
     outcome = teach_chunk(CHUNK, ask, CATALOG, teacher=teacher.model_id)
     assert outcome.examples and outcome.examples[0]["provenance"]["teacher"] == "sagemaker:llama"
@@ -81,10 +81,10 @@ def test_failures_of_an_endpoint_are_those_of_a_teacher(failure, error):
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"choices": []}', b'{"choices": [{"message": {}}]}', b'{"error": 1}',
                                   b'{"choices": [{"message": {"content": "hal'])  # fmt: skip
 def test_a_broken_answer_of_an_endpoint_is_malformed_and_not_kept(body):
-    store = MemoryStore()
-    response = KeptTeacher(EndpointTeacher(Endpoint(body=body), "llama"), store).ask("s", "u")
+    answers = MemoryAnswers()
+    response = KeptTeacher(EndpointTeacher(Endpoint(body=body), "llama")).ask("s", "u", answers)
     assert TeacherReply.from_converse(response).stop_reason == "malformed"
-    assert store.objects == {}
+    assert answers.kept == {}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
 from local.teacher import answer
-from tests.unit.memory import MemoryLedger, MemoryStore
+from tests.unit.memory import MemoryAnswers, MemoryLedger, MemoryStore
 from tests.workflows.bench import Nap
 from tests.workflows.wire import Reply, Sdk
 from toolsmith.aws.teacher import BedrockTeacher
@@ -86,7 +86,7 @@ class Line:
     """A teacher on the end of a wire that fails as `fault` says for every call that `hits` picks."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.nap, self.store = Nap(), MemoryStore()
+        self.nap, self.store, self.answers = Nap(), MemoryStore(), MemoryAnswers()
         monkeypatch.setattr(botocore.endpoint, "time", self.nap)
         self._sdk = Sdk()
         self._sdk.wire.calls["bedrock-runtime.converse"] = self._converse
@@ -100,7 +100,7 @@ class Line:
         """As a fresh sandbox makes it."""
         retries = {"mode": "standard", "total_max_attempts": 3}
         client = self._sdk.client("bedrock-runtime", config=Config(retries=retries, read_timeout=120))
-        return KeptTeacher(BedrockTeacher(client, MODEL), self.store)
+        return KeptTeacher(BedrockTeacher(client, MODEL))
 
     def _converse(self, messages: list[dict], system: Any = (), **_: Any) -> dict[str, Any]:
         told, text = "".join(block["text"] for block in system), messages[-1]["content"][0]["text"]
@@ -133,10 +133,10 @@ def line(monkeypatch) -> Line:
 def test_a_failure_is_named_after_what_should_be_done_and_the_sdk_waits_little(line, fault, error, calls):
     line.fault, line.hits = fault, lambda number: True
     with pytest.raises(error):
-        line.teacher().ask("system", "user")
+        line.teacher().ask("system", "user", line.answers)
     assert next(line.sent) == calls
     assert sum(line.nap.slept) < MOST_SLEEP
-    assert line.store.objects == {}
+    assert line.answers.kept == {}
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_failure_is_named_after_what_should_be_done_and_the_sdk_waits_little(l
 def test_the_greeting_says_what_to_do_before_the_first_chunk(line, code, message, advice):
     line.fault, line.hits = refused(400, code, message), lambda number: number == 0
     with pytest.raises(TeacherUnavailable, match=advice) as told:
-        line.teacher().ask("system", "user")
+        line.teacher().ask("system", "user", line.answers)
     assert MODEL in str(told.value) and message in str(told.value) and "us-east-1" in str(told.value)
     assert line.prompts == [] and next(line.sent) == 1
 
@@ -162,10 +162,10 @@ def test_the_greeting_says_what_to_do_before_the_first_chunk(line, code, message
 def test_a_teacher_is_greeted_once_a_sandbox_and_never_for_kept_answers(line):
     teacher = line.teacher()
     for user in ("one", "two", "one"):
-        teacher.ask("system", user)
+        teacher.ask("system", user, line.answers)
     assert line.prompts == ["hi", "one", "two"]
-    assert len(line.store.objects) == 2
-    line.teacher().ask("system", "two")
+    assert len(line.answers.kept) == 2
+    line.teacher().ask("system", "two", line.answers)
     assert line.prompts == ["hi", "one", "two"]
 
 

@@ -80,9 +80,15 @@ class Objects:
         return {}
 
     def list_objects_v2(
-        self, Bucket: str, Prefix: str = "", ContinuationToken: str = "", MaxKeys: int = 1000, **_: Any
+        self,
+        Bucket: str,
+        Prefix: str = "",
+        ContinuationToken: str = "",
+        StartAfter: str = "",
+        MaxKeys: int = 1000,
+        **_: Any,
     ) -> dict[str, Any]:
-        keys = [key for key in self.keys(Bucket, Prefix) if key > ContinuationToken]
+        keys = [key for key in self.keys(Bucket, Prefix) if key > (ContinuationToken or StartAfter)]
         more = {"NextContinuationToken": keys[MaxKeys - 1]} if len(keys) > MaxKeys else {}
         return {"Contents": [{"Key": key, "Size": len(self.data(Bucket, key))} for key in keys[:MaxKeys]], **more}
 

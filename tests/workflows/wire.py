@@ -170,8 +170,9 @@ def _delete(calls: dict, named: dict, query: dict, request: Any) -> Reply:
 
 def _list(calls: dict, named: dict, query: dict, request: Any) -> Reply:
     found = calls["s3.list_objects_v2"](
-        Bucket=named["Bucket"], Prefix=query.get("prefix", ""), ContinuationToken=query.get("continuation-token", "")
-    )
+        Bucket=named["Bucket"], Prefix=query.get("prefix", ""), StartAfter=query.get("start-after", ""),
+        ContinuationToken=query.get("continuation-token", "")
+    )  # fmt: skip
     rows = "".join(
         f"<Contents><Key>{escape(c['Key'])}</Key><Size>{c['Size']}</Size></Contents>" for c in found["Contents"]
     )

@@ -87,5 +87,5 @@ def _speaker(name: str) -> "KeptTeacher":
     if name.startswith(ENDPOINT):
         retries = {"mode": "standard", "total_max_attempts": 3}
         runtime = boto3.client("sagemaker-runtime", config=Config(retries=retries, read_timeout=70))
-        return KeptTeacher(EndpointTeacher(runtime, name.removeprefix(ENDPOINT)), work())
-    return KeptTeacher(BedrockTeacher(bedrock_runtime(120), name), work())
+        return KeptTeacher(EndpointTeacher(runtime, name.removeprefix(ENDPOINT)))
+    return KeptTeacher(BedrockTeacher(bedrock_runtime(120), name))

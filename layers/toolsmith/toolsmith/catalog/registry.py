@@ -58,9 +58,12 @@ class Category:
     sources: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Catalog:
-    """A domain: its tools, its categories, pairs of arguments that must agree, and where its recipe lies."""
+    """A domain: its tools, its categories, pairs of arguments that must agree, and where its recipe lies.
+
+    A catalog equals itself alone, so that what is made of it and its files can be cached under it.
+    """
 
     registry: str
     tools: Mapping[str, Tool]

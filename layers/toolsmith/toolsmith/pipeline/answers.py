@@ -5,7 +5,7 @@ import json
 import threading
 from typing import Any
 
-from toolsmith.pipeline.ports import Store, Voice
+from toolsmith.pipeline.ports import Answers, Voice
 from toolsmith.teaching import TeacherReply, is_cut_off
 
 MAX_TOKENS, TEMPERATURE = 4000, 0.5
@@ -27,11 +27,6 @@ def prompt_key(model_id: str, body: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps([model_id, body], sort_keys=True).encode()).hexdigest()
 
 
-def answer_path(key: str) -> str:
-    """Where the answer to a prompt is kept in the work bucket."""
-    return f"teaching/answers/{key[:2]}/{key}.json"
-
-
 def is_whole(response: Any) -> bool:
     """Whether a Converse response is all there, whatever it says; a body that was cut off on its way is not."""
     return TeacherReply.from_converse(response).stop_reason != "malformed"
@@ -40,29 +35,27 @@ def is_whole(response: Any) -> bool:
 class KeptTeacher:
     """Fits toolsmith.pipeline.ports.Teacher. One `voice` is asked "hi" before its first paid prompt."""
 
-    def __init__(self, voice: Voice, answers: Store) -> None:
-        self._voice, self._answers = voice, answers
+    def __init__(self, voice: Voice) -> None:
+        self._voice = voice
         self._greeted, self._lock = False, threading.Lock()
 
     @property
     def model_id(self) -> str:
         return self._voice.model_id
 
-    def ask(self, system: str, user: str) -> dict[str, Any]:
-        """The Converse response to one prompt, from the kept answers where there is one.
+    def ask(self, system: str, user: str, answers: Answers) -> dict[str, Any]:
+        """The Converse response to one prompt, from the kept `answers` where there is one.
 
         Raises TeacherThrottled, TeacherTimeout or TeacherUnavailable (with what to do).
         """
         body = converse_body(system, user)
-        path = answer_path(prompt_key(self.model_id, body))
-        try:
-            return self._answers.read_json(path)
-        except KeyError:
-            pass
+        key = prompt_key(self.model_id, body)
+        if kept := answers.read(key):
+            return kept
         self._greet()
         response = self._whole(body)
         if is_whole(response):
-            self._answers.write_json(path, response)
+            answers.write(key, response)
         return response
 
     def _whole(self, body: dict[str, Any]) -> dict[str, Any]:

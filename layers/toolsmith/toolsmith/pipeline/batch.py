@@ -15,12 +15,14 @@ from typing import Any
 from toolsmith import teaching, tools
 from toolsmith.catalog import Catalog
 from toolsmith.errors import LedgerUnbalanced
-from toolsmith.pipeline.answers import answer_path, converse_body, prompt_key
+from toolsmith.pipeline.answers import converse_body, prompt_key
 from toolsmith.pipeline.ingest import read_chunks
+from toolsmith.pipeline.kept import answer_path, answers_folder
 from toolsmith.pipeline.ports import Store
 
 # Prompts beyond these are asked on demand; reading 20,000 answers takes a function about five minutes.
 MOST_RECORDS, RECORDS_PER_FILE = 20_000, 5_000
+RECORDS = "records.json"  # in the job's folder: the number of the chunk that each record is about
 
 
 @dataclass(frozen=True)
@@ -40,33 +42,44 @@ def prepare(work: Store, catalog: Catalog, digest: str, model_id: str, seed: int
     `reason` says why no job is worth while. The same chunks and answers give the same job.
     """
     chunks, index = read_chunks(work, digest)
-    bodies = dict(_first_bodies(chunks, index, catalog, model_id, seed))
-    wanted = {key: body for key, body in bodies.items() if not work.exists(answer_path(key))}
-    records = dict(list(wanted.items())[: limits.most])
+    bodies = list(_first_bodies(chunks, index, catalog, model_id, seed))
+    held = set(work.keys(answers_folder(digest)))
+    wanted = [asked for asked in bodies if answer_path(digest, asked.number, asked.key) not in held]
+    records = wanted[: limits.most]
     told = {"document": digest, "chunks": len(chunks), "silent": len(chunks) - len(bodies),
             "held": len(bodies) - len(wanted), "records": len(records)}  # fmt: skip
     if len(records) < limits.least:
         reason = f"{len(records)} records; the service wants {limits.least} in a batch job"
         return {**told, "job": None, "reason": reason}
-    token = hashlib.sha256("\n".join([work.bucket, *records]).encode()).hexdigest()[:24]
+    token = hashlib.sha256("\n".join([work.bucket, *(asked.key for asked in records)]).encode()).hexdigest()[:24]
     folder = f"batch/{digest}/{token}"
-    lines = [{"recordId": key, "modelInput": body} for key, body in records.items()]
+    lines = [{"recordId": asked.key, "modelInput": asked.body} for asked in records]
     for number, first in enumerate(range(0, len(lines), limits.per_file)):
         work.write_lines(f"{folder}/input/{number:04d}.jsonl", lines[first : first + limits.per_file])
+    work.write_json(f"{folder}/{RECORDS}", {asked.key: asked.number for asked in records})
     job = {"name": f"toolsmith-{digest[:12]}-{token}", "token": token, "folder": folder,
            "input": work.uri(f"{folder}/input/"), "output": work.uri(f"{folder}/output/")}  # fmt: skip
     return {**told, "job": job, "reason": ""}
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A chunk's first prompt: the chunk's number, the prompt's key and its Converse body."""
+
+    number: int
+    key: str
+    body: dict[str, Any]
+
+
 def _first_bodies(
     chunks: list[dict[str, Any]], index: tools.CorpusIndex, catalog: Catalog, model_id: str, seed: int
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(prompt key, Converse body) of each chunk that something is asked about, exactly as asking on demand makes it."""
-    for chunk in chunks:
+) -> Iterator[_Asked]:
+    """Of each chunk that something is asked about, exactly as asking on demand makes it."""
+    for number, chunk in enumerate(chunks):
         prompt = teaching.resume_chunk(chunk, {}, catalog, index, seed)
         if isinstance(prompt, teaching.Prompt):
             body = converse_body(prompt.system, prompt.user)
-            yield prompt_key(model_id, body), body
+            yield _Asked(number, prompt_key(model_id, body), body)
 
 
 def collect(work: Store, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,8 +88,8 @@ def collect(work: Store, event: Mapping[str, Any]) -> dict[str, Any]:
     event: {"document", "folder", "arn" (of the job), "status"}. Returns {"document", "job", "status", "records", "ok",
     "requeued", "reasons": {reason: count}}; records = ok + requeued. Raises LedgerUnbalanced.
     """
-    asked = {line["recordId"] for key in _files(work, f"{event['folder']}/input/", ".jsonl")
-             for line in work.read_lines(key)}  # fmt: skip
+    numbers: dict[str, int] = work.read_json(f"{event['folder']}/{RECORDS}")
+    asked = set(numbers)
     job = event["arn"].rpartition("/")[2]
     ok: set[str] = set()
     failed: dict[str, str] = {}
@@ -86,7 +99,7 @@ def collect(work: Store, event: Mapping[str, Any]) -> dict[str, Any]:
         if fault:
             failed[record] = fault
             continue
-        work.write_json(answer_path(record), answer)
+        work.write_json(answer_path(event["document"], numbers[record], record), answer)
         ok.add(record)
     reasons = Counter(failed.get(record, "missing") for record in asked - ok)
     if len(asked) != len(ok) + sum(reasons.values()):

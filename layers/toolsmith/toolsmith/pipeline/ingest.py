@@ -5,13 +5,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from toolsmith import documents, tools
 from toolsmith.catalog import Catalog, load_catalog
 from toolsmith.errors import DocumentRejected, LedgerUnbalanced, TeacherTimeout
+from toolsmith.pipeline.kept import BatchAnswers, ChunkAnswers
 from toolsmith.pipeline.ports import Ledger, Store, Teacher
 
 if TYPE_CHECKING:
@@ -123,16 +124,18 @@ def teach(
         outcomes = work.read_lines(key)
     else:
         chunks, index = _material(work, digest, catalog.registry, threading.get_ident())
-        by = {"teacher": teacher.model_id}
-        by |= {"review": teaching.reviewed_by(_asking(reviewer), catalog)} if reviewer else {}
-        ask = _asking(teacher)
-        try:
-            outcomes = [
-                teaching.teach_chunk(chunk, ask, catalog, index, seed, **by).to_dict()
-                for chunk in chunks[first : batch["last"]]
-            ]
-        except _TooSlow as error:
-            raise TeacherTimeout(f"{MAX_TIMEOUTS} calls timed out; the last: {error}") from error
+        with BatchAnswers(work, digest, first, batch["last"]) as answers:
+            asking, reviewing = _Asking(teacher, answers), _Asking(reviewer, answers) if reviewer else None
+
+            def taught(number: int) -> dict[str, Any]:
+                review = teaching.reviewed_by(reviewing.about(number), catalog) if reviewing else None
+                by = {"teacher": teacher.model_id, "review": review}
+                return teaching.teach_chunk(chunks[number], asking.about(number), catalog, index, seed, **by).to_dict()
+
+            try:
+                outcomes = [taught(number) for number in range(first, batch["last"])]
+            except _TooSlow as error:
+                raise TeacherTimeout(f"{MAX_TIMEOUTS} calls timed out; the last: {error}") from error
         work.write_lines(key, outcomes)
     counts = Counter(outcome["status"] for outcome in outcomes)
     return {"document": digest, "first": first, "outcomes": dict(counts)}
@@ -151,23 +154,25 @@ class _TooSlow(Exception):
     """No chunk of this batch is worth more waiting; never leaves this module."""
 
 
-def _asking(teacher: Teacher) -> "Callable[[teaching.Prompt], teaching.TeacherReply]":
-    """Asks and reads; after MAX_TIMEOUTS timeouts it asks no more."""
-    from toolsmith import teaching
+class _Asking:
+    """Asks about the chunks of one batch and reads the replies; after MAX_TIMEOUTS timeouts it asks no more."""
 
-    timeouts = 0
+    def __init__(self, teacher: Teacher, answers: BatchAnswers) -> None:
+        self._teacher, self._answers, self._timeouts = teacher, answers, 0
 
-    def ask(prompt: "teaching.Prompt") -> "teaching.TeacherReply":
-        nonlocal timeouts
+    def about(self, number: int) -> "Callable[[teaching.Prompt], teaching.TeacherReply]":
+        return partial(self._ask, self._answers.about(number))
+
+    def _ask(self, answers: ChunkAnswers, prompt: "teaching.Prompt") -> "teaching.TeacherReply":
+        from toolsmith import teaching
+
         try:
-            return teaching.TeacherReply.from_converse(teacher.ask(prompt.system, prompt.user))
+            return teaching.TeacherReply.from_converse(self._teacher.ask(prompt.system, prompt.user, answers))
         except TeacherTimeout as error:
-            timeouts += 1
-            if timeouts >= MAX_TIMEOUTS:
+            self._timeouts += 1
+            if self._timeouts >= MAX_TIMEOUTS:
                 raise _TooSlow(str(error)) from error
             raise
-
-    return ask
 
 
 def read_chunks(work: Store, digest: str) -> tuple[list[dict[str, Any]], tools.CorpusIndex]:

@@ -8,6 +8,7 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from toolsmith.catalog import Catalog
@@ -64,6 +65,7 @@ class Axes:
     cases: int = 2
 
     @classmethod
+    @lru_cache(maxsize=8)
     def of(cls, catalog: Catalog) -> "Axes":
         """Raises RecipeInvalid naming what is wrong in diversity.json."""
         try:

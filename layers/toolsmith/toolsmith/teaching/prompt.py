@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from toolsmith.catalog import Catalog, Category, render
@@ -70,6 +71,7 @@ def make_nonce(chunk: Chunk, seed: int, attempt: int) -> str:
         salt += 1
 
 
+@lru_cache(maxsize=8)
 def system_text(catalog: Catalog) -> str:
     """The part of the prompt that is the same for every chunk, so that it can be cached by the service."""
     return render(
@@ -123,7 +125,8 @@ def facts_line(chunk: Chunk) -> str:
     return json.dumps(line, ensure_ascii=False)
 
 
-def parts_of(catalog: Catalog, file: str, wanted: tuple[str, ...]) -> dict[str, str]:
+@lru_cache(maxsize=32)
+def parts_of(catalog: Catalog, file: str, wanted: tuple[str, ...]) -> Mapping[str, str]:
     """A prompt file by its headings of the first order. Raises RecipeInvalid where they are not those wanted."""
     pieces = re.split(r"(?m)^# (.+)\n", catalog.text(file))
     found = dict(zip(pieces[1::2], (text.strip() + "\n" for text in pieces[2::2]), strict=True))

@@ -212,6 +212,7 @@ def _canon_of(text: str) -> Canon:
     return Canon.parse(text)
 
 
+@lru_cache(maxsize=8)
 def load_canon(catalog: Catalog) -> Canon:
     """The citation tables of the catalog's domain."""
     return _canon_of(catalog.text("authorities.json"))

@@ -104,7 +104,7 @@ def one(count: int) -> dict[str, Any]:
         queue = drained(bench, events)
         names = bench.names("ingest")
         for name in names:
-            assert bench.ended(name, 3600)["status"] == "SUCCEEDED", name
+            bench.succeeded(name, 3600)
         wall, cpu = time.perf_counter() - begun, time.process_time() - spent
         told = bench.told("Document Ingested")
         return {

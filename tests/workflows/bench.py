@@ -136,8 +136,8 @@ class Bench:
         assert found["status"] != "RUNNING", f"{name} is still running: {self.visited(name)[-5:]}"
         return {**found, "output": json.loads(found["output"])} if "output" in found else found
 
-    def succeeded(self, name: str) -> dict[str, Any]:
-        found = self.ended(name)
+    def succeeded(self, name: str, seconds: float = 120) -> dict[str, Any]:
+        found = self.ended(name, seconds)
         assert found["status"] == "SUCCEEDED", (found.get("error"), found.get("cause"), self.visited(name)[-5:])
         return found
 

@@ -3,6 +3,7 @@
 
 import functools
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from local.states import jsonata
 from tests.local.states_bench import fault
 from tests.template.loading import machines, states
 from tests.workflows.bench import INTAKE, SAMPLES, WORK, Bench
@@ -23,6 +25,7 @@ TO_THE_JOBS = ("Admit", "Assemble", "Preflight", "CheckAccount", "PrepareJob", "
 TO_THE_GATE = (*TO_THE_JOBS, "GateFineTuned", "AnnounceFineTunedGate")
 TO_THE_MODEL = (*TO_THE_GATE, "GateReinforced", "AnnounceReinforcedGate", "RegisterModel", "DescribeModel",
                 "FindDeployment", "UpdateDeployment", "DescribeDeployment", "SmokeTest")  # fmt: skip
+FIRST_MODEL = tuple({"UpdateDeployment": "CreateDeployment"}.get(state, state) for state in TO_THE_MODEL)
 DEPLOYED = (*TO_THE_MODEL, "PublishModel", "AnnounceDeployed", "Report", "AnnounceRegistered")
 SET_ASIDE = ("SetAside", "AnnounceRejected")
 TAUGHT = ("Parse", "Teach", "Settle", "AnnounceIngested")
@@ -80,12 +83,34 @@ def taken_names(bench: Bench) -> None:
     bench.cloud.on("sagemaker.create_training_job", create)
 
 
+def taken_name_of_a_failing_job(bench: Bench) -> None:
+    bench.training.script["sft:sft"] = [Outcome("Failed", "AlgorithmError: out of memory", describes=1)]
+    taken_names(bench)
+
+
+def refusing_batches(bench: Bench) -> None:
+    def refuse(**_: Any) -> Any:
+        raise fault("ValidationException", "the model cannot be asked in batches", 400)
+
+    bench.cloud.on("bedrock.create_model_invocation_job", refuse)
+
+
 def taken_model(bench: Bench) -> None:
     def create(modelName: str, **request: Any) -> Any:
         bench.models.create_custom_model(modelName=modelName, clientRequestToken="another")
         raise fault("ConflictException", "The model name is already in use.")
 
     bench.cloud.on("bedrock.create_custom_model", create)
+
+
+def never_deployed(bench: Bench) -> None:
+    bench.models.models.clear()
+    bench.models.deployments.clear()
+
+
+def never_deployed_and_silent(bench: Bench) -> None:
+    never_deployed(bench)
+    bench.speech.hello = ""
 
 
 def approving(bench: Bench) -> None:
@@ -109,6 +134,7 @@ def crawl(bench: Bench) -> str:
     return bench.drop("requests/one.json", {"ecfr": [{"part": "230", "date": "2024-10-01"}]})
 
 
+THOROUGH = {"seed": 3, "thorough": True}
 BATCHED = {"TeacherMode": "batch", "BatchMinimum": 1}
 SCENARIOS = [
     Scenario("crawl", "crawl", ("PlanCrawl", "Fetch"), crawl, fetching),
@@ -117,21 +143,36 @@ SCENARIOS = [
     Scenario("ingest: no document", "ingest", ("Parse", *SET_ASIDE), lambda b: b.drop("incoming/bad.txt", b"")),
     Scenario("ingest: batch", "ingest", (*TAUGHT, "PrepareBatch", "CreateBatch", "GetBatch", "ReadBatch"), sample,
              parameters=BATCHED),
+    Scenario("ingest: batch refused", "ingest", (*TAUGHT, "PrepareBatch", "CreateBatch"), sample, refusing_batches,
+             BATCHED),
     Scenario("ingest: teaching times out", "ingest", (*TAUGHT, "RecordFailure"), sample, timing_out),
     Scenario("customize", "customize", DEPLOYED, wanted),
     Scenario("customize: bad request", "customize", ("Admit", *SET_ASIDE), lambda b: b.drop("runs/bad.json", b"{")),
     Scenario("customize: nothing better", "customize", (*TO_THE_GATE, "Report", "AnnounceNotRegistered"), wanted,
              lambda b: b.training.skills.update(base=1.0, sft=0.0)),
     Scenario("customize: names taken", "customize", (*DEPLOYED, "ExplainFailure", "AdoptJob"), wanted, taken_names),
+    Scenario("customize: adopted job fails", "customize", (*DEPLOYED, "ExplainFailure", "AdoptJob"), wanted,
+             taken_name_of_a_failing_job),
     Scenario("customize: no capacity", "customize", ("ExplainFailure", "AnnounceJobFailed", "GiveUp"), wanted,
              without_capacity, redriven=True),
     Scenario("customize: model taken", "customize", (*DEPLOYED, "FindModel"), wanted, taken_model),
     Scenario("customize: smoke test", "customize", (*TO_THE_MODEL, "RollBack"), wanted,
              lambda b: setattr(b.speech, "hello", ""), ends="SmokeTestFailed"),
+    Scenario("customize: import fails", "customize", (*TO_THE_GATE, "RegisterModel", "DescribeModel"), wanted,
+             lambda b: setattr(b.models, "broken", "Failed"), ends="ModelImportFailed"),
     Scenario("customize: approved", "customize", (*DEPLOYED, "AskApproval"), wanted, approving,
              {"RequireApproval": "true"}),
+    Scenario("customize: first model", "customize", (*FIRST_MODEL, "PublishModel", "Report"), wanted, never_deployed),
+    Scenario("customize: first smoke test", "customize", (*FIRST_MODEL, "RemoveDeployment"), wanted,
+             never_deployed_and_silent, ends="SmokeTestFailed"),
+    Scenario("customize: thorough", "customize", DEPLOYED, lambda b: b.drop("runs/wanted.json", THOROUGH)),
 ]  # fmt: skip
-FIRST = {"CreateDeployment", "RemoveDeployment"}  # in test_first_deployment
+# States of these types call nothing. Only an expression of theirs can fail, and would fail again after every redrive;
+# test_every_expression_is_evaluated covers them.
+CALLING_NOTHING = {"Choice", "Pass", "Wait", "Succeed", "Fail"}
+
+
+EVALUATED: dict[str, set[str]] = {}  # expressions of undisturbed executions, by machine
 
 
 def kept(bench: Bench) -> dict[str, bytes]:
@@ -162,6 +203,13 @@ def undisturbed(corpus, tmp_path_factory) -> Callable[[Scenario], tuple[Any, Any
     def run(scenario_label: str) -> tuple[Any, Any]:
         scenario = next(one for one in SCENARIOS if one.label == scenario_label)
         bench = scenario.open(tmp_path_factory.mktemp("quiet"), corpus)
+        real = jsonata._expression
+
+        def noted(text: str, *rest: Any) -> Any:
+            EVALUATED.setdefault(scenario.machine, set()).add(text)
+            return real(text, *rest)
+
+        bench.set(jsonata, "_expression", noted)
         try:
             name = scenario.start(bench)
             assert bench.ended(name).get("error") == ("CapacityUnavailable" if scenario.redriven else scenario.ends)
@@ -203,11 +251,38 @@ def test_states_before_the_failed_one_do_not_run_again(settled):
         assert called[function] == 1
 
 
-def test_every_task_state_is_broken_in_some_scenario():
+def test_every_state_that_calls_something_is_broken_in_some_scenario():
     for machine, definition in machines().items():
-        tasks = {path.rpartition("/")[2] for path, state in states(definition) if state["Type"] == "Task"}
+        named = ((path.rpartition("/")[2], state["Type"]) for path, state in states(definition))
+        calling = {state for state, kind in named if kind not in CALLING_NOTHING}
         tried = {state for scenario in SCENARIOS if scenario.machine == machine for state in scenario.states}
-        assert tasks - tried <= FIRST, machine
+        assert calling - tried == MAPS.get(machine, set()), machine
+
+
+MAPS = {"crawl": {"FetchDocuments"}, "ingest": {"TeachChunks"}, "customize": {"RunJobs"}}  # RunJobs reads no file
+
+
+@pytest.mark.parametrize("method", ["get_object", "put_object"])
+@pytest.mark.parametrize("label", ["crawl", "ingest"])
+def test_a_map_that_could_not_read_its_items_or_write_its_results_goes_on(label, method, corpus, undisturbed, tmp_path):
+    scenario = next(one for one in SCENARIOS if one.label == label)
+    bench = scenario.open(tmp_path, corpus)
+    real, failed = getattr(bench.objects, method), []
+
+    def once(**request: Any) -> Any:
+        if not failed:
+            failed.append(request["Key"])
+            raise fault("AccessDenied", "Access Denied", 403)
+        return real(**request)
+
+    try:
+        bench.cloud.on(f"s3.{method}", once)
+        name = scenario.start(bench)
+        assert bench.ended(name)["status"] == "FAILED" and failed
+        assert bench.redrive(name)["status"] == "SUCCEEDED"
+        assert (kept(bench), paid(bench)) == undisturbed(scenario)
+    finally:
+        bench.close()
 
 
 def test_a_redrive_of_a_document_teaches_only_what_is_missing(bench):
@@ -228,3 +303,27 @@ def test_a_redrive_of_a_document_teaches_only_what_is_missing(bench):
     assert max(bench.speech.prompts.values()) == 1
     (event,) = bench.told("Document Ingested")
     assert event["failed"] == 0
+
+
+def expressions(value: Any) -> set[str]:
+    """Every JSONata expression below a value."""
+    if isinstance(value, str):
+        return {value} if jsonata.is_expression(value) else set()
+    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return {found for one in below for found in expressions(one)}
+
+
+@pytest.mark.parametrize("machine", machines())
+def test_every_expression_is_evaluated(machine, undisturbed):
+    """The scenarios are the samples: each expression has a value in one of them at least."""
+    for scenario in SCENARIOS:
+        if scenario.machine == machine:
+            undisturbed(scenario)
+    missed = [written for written in sorted(expressions(machines()[machine]))
+              if not any(map(re.compile(_filled_in(written)).fullmatch, EVALUATED[machine]))]  # fmt: skip
+    assert missed == []
+
+
+def _filled_in(expression: str) -> str:
+    """A pattern for the expression with any value in the place of each substitution."""
+    return ".*".join(map(re.escape, re.split(r"\$\{\w+\}", expression)))

@@ -74,7 +74,7 @@ def test_no_more_batches_are_taught_at_once_than_the_parameter_says(tmp_path):
         bench.close()
 
 
-def test_teaching_of_all_documents_at_once_has_a_bound_and_waits_for_its_turn():
+def test_teaching_of_all_documents_at_once_has_a_bound():
     """Every document is an execution of its own, so the bound of one Map does not bound them all: Lambda's does."""
     teach = resources("AWS::Serverless::Function")["TeachFunction"]["Properties"]
     assert teach["ReservedConcurrentExecutions"] == {

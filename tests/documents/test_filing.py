@@ -78,6 +78,58 @@ def test_a_title_on_the_next_line():
     ]
 
 
+def test_text_under_a_heading_without_a_title_is_no_title():
+    text = "".join(f"Item {number}.\n{body}\n" for number, body in (("1", BODY), ("1B", "None."), ("2", BODY)))
+    assert titles(text, "10-K") == ["Item 1", "Item 1B", "Item 2"]
+
+
+def test_a_paragraph_that_begins_with_its_item_and_title():
+    text = (
+        f"Item 2.02 Results of Operations. {BODY}\nItem 7.01. Regulation FD disclosure: {BODY}\nItem 9.01 Exhibits.\n"
+    )
+    assert titles(text + BODY, "8-K") == [
+        "Item 2.02. Results of Operations",
+        "Item 7.01. Regulation FD disclosure",
+        "Item 9.01. Exhibits",
+    ]
+
+
+@pytest.mark.parametrize("parts", [("Part I", "Part II"), ("PART 1", "PART 2")])
+@pytest.mark.parametrize("border", [", ", " — ", "\t", "\n"])
+def test_items_that_name_their_part_and_its_title_first(parts: tuple[str, str], border: str):
+    first, second = (
+        f"{part}. {word} Information{border}" for part, word in zip(parts, ("Financial", "Other"), strict=True)
+    )
+    text = f"Cover\n{first}Item 1.\n{BODY}\n{first}Item 2.\n{BODY}\n{second}Item 1.\n{BODY}\n{second}Item 2.\n{BODY}"
+    assert titles(text, "10-Q") == [
+        "Preamble",
+        *(f"Part {part}, Item {item}" for part in ("I", "II") for item in (1, 2)),
+    ]
+    assert all(text[one.start :].startswith(parts) for one in sections_of(text, "10-Q")[1:])
+
+
+def test_item_4a_of_a_20_f_is_none_of_the_parts_of_its_item_4():
+    heads = ["Item 4. Information", *(f"Item 4.{part} Part {part}" for part in "ABCD")]
+    heads += ["Item 4A. Unresolved Staff Comments", "Item 5. Review"]
+    assert numbers("".join(f"{one}\n{BODY}\n" for one in heads), "20-F") == ["4", "4A", "4B", "4C", "4D", "4A", "5"]
+
+
+INDEX = "\n".join(f"Item {number}.\t{title}\t{at}-{at + 4}, {at + 9}" for at, (number, title) in enumerate(ITEMS, 3))
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_items_known_from_an_index_and_headed_by_their_titles_alone(before: bool):
+    body = "\n".join(f"{title.upper()}\n{BODY}" for _, title in ITEMS)
+    text = f"Cover\n{INDEX}\n{body}" if before else f"Cover\n{body}\n{INDEX}\n"
+    found = [one for one in sections_of(text, "10-K") if one.number]
+    assert [one.number for one in found] == [number for number, _ in ITEMS]
+    assert all(text[one.start :].startswith(title.upper()) for one, (_, title) in zip(found, ITEMS, strict=True))
+
+
+def test_an_index_of_items_names_no_sections_where_the_filing_heads_none():
+    assert titles(f"Cover\n{INDEX}\n{BODY * 5}", "10-K") == [""]
+
+
 def test_incorporated_by_reference_is_flagged():
     text = (
         f"Item 1. Business\n{BODY}\nItem 7. Discussion\nThis is incorporated herein by reference to the 2024 Annual "
@@ -90,6 +142,14 @@ def test_a_section_that_dwarfs_the_rest_is_cut():
     found = sections_of(f"Item 1. Business\n{BODY * 3}\nItem 2. Properties\n{BODY}")
     assert [one.number for one in found] == ["1", "1", "2"]
     assert "continued" in found[1].flags
+
+
+def test_no_piece_of_a_section_dwarfs_the_rest():
+    text = (
+        f"Item 1. Business\n{'Words. ' * 700}\nA CAPITAL HEADING LATE\n{'Words. ' * 260}\nItem 2. Properties\nNone.\n"
+    )
+    found = sections_of(text, "10-K")
+    assert max(one.end - one.start for one in found) <= 0.6 * len(text)
 
 
 def test_statements_behind_the_signatures_are_a_section():
@@ -122,6 +182,10 @@ def test_data_stays():
     rows = ["Total\t5", "5\t6", "2023", "12", "Not applicable."]
     lines = ["Prose."] * 10 + rows + ["Prose."] * 10
     assert without_furniture(lines) == lines
+    notes = [line for at in range(1, 9) for line in [f"{at}.", *["Prose."] * 12]]
+    assert without_furniture(notes) == notes
+    opinion = [line for part in ("I", "II", "III") for line in [*["Prose."] * 12, BREAK, part]]
+    assert [line for line in without_furniture(opinion) if line != "Prose."] == ["I", "II", "III"]
     list_items = ["1", "First", "2", "Second", "3", "Third"]
     assert without_furniture(list_items) == list_items
 
@@ -237,6 +301,7 @@ def test_a_large_document_is_set_aside_by_itself(monkeypatch):
         ),
         (["Item 5.02(b), (c) and (e). Departure", "Item 9.01(d) Exhibits"], ["5.02", "9.01"]),
         (["Item 2. 02 Results", "Item 9 .01 Exhibits"], ["2.02", "9.01"]),
+        (["Item 1. Business", "Item 1(A). Risk Factors", "Item 9(A) Controls and Procedures"], ["1", "1A", "9A"]),
         (["Item 4. (Removed and Reserved)", "Item 6. [Reserved]", "Item 7. Discussion"], ["4", "6", "7"]),
     ],
 )
@@ -254,11 +319,26 @@ def test_items_as_filers_write_them(heads: list[str], found: list[str]):
         "Item 8(a) and (b) are omitted.",
         "Items 8 and 9 of this report say more.",
         "Item 5.02 Departure of Directors was reported on another form.",
+        f"Item 7. Management's Discussion and Analysis contains statements that look ahead. {BODY}",
+        f"Item 8. These are the words of a paragraph, however long. {BODY}",
     ],
 )
 def test_prose_that_begins_a_line_with_an_item_is_no_heading(prose: str):
     text = ten_k(ITEMS[:4], f"{BODY}\n{prose}\n{BODY}")
     assert numbers(text, "10-K") == [number for number, _ in ITEMS[:4]]
+
+
+@pytest.mark.parametrize(
+    "listed", ["• Item 8. Statements; and\n• our website.", "• our website;\n• Item 8. Statements."]
+)
+def test_an_item_begins_at_its_heading_and_not_in_a_list_before_it(listed: str):
+    text = f"Item 7. Discussion\n{BODY}\nMore is said in:\n{listed}\n{BODY}\nItem 8. Statements\n{BODY}"
+    found = next(one for one in sections_of(text, "10-K") if one.number == "8")
+    assert text[found.start :] == f"Item 8. Statements\n{BODY}"
+
+
+def test_a_title_after_a_wide_colon():
+    assert titles(f"Item 1：Business\n{BODY}\nItem 2：Properties\n{BODY}") == ["Item 1. Business", "Item 2. Properties"]
 
 
 def test_a_combined_item_says_so_in_its_title():
@@ -273,3 +353,8 @@ def test_a_document_in_its_wrapper_alone_is_known_by_its_cover():
     )
     known = parse(source, "000109690600000193.txt").provenance
     assert (known.form, known.company, known.accession) == ("10-Q", "ACME CORP", "0001096906-00-000193")
+
+
+def test_an_amended_form_is_known_as_amended():
+    source = "<html><body><p>FORM 10-K/A</p><p>(Amendment No. 1)</p><p>Words.</p></body></html>"
+    assert parse(source.encode(), "a.htm").provenance.form == "10-K/A"

@@ -31,7 +31,7 @@ _DEI = re.compile(
 )
 _ACCESSION = re.compile(r"(?<!\d)(\d{10})-?(\d\d)-?(\d{6})(?!\d)")
 _FORM = re.compile(
-    r"\bFORM\s+(10-?K(?:405|SB)?|10-?Q(?:SB)?|8-?K|20-?F|6-?K|40-?F|S-\d{1,2}|N-CSR|13F|144|[345])(?:/A)?\b", re.I
+    r"\bFORM\s+(10-?K(?:405|SB)?|10-?Q(?:SB)?|8-?K|20-?F|6-?K|40-?F|S-\d{1,2}|N-CSR|13F|144|[345])((?:/A)?)\b", re.I
 )
 _REGISTRANT = re.compile(r"\n([^\n]{2,120})\n(?:[-_= ]*\n)?\s*\(?\s*Exact\s+name\s+of\s+(?:the\s+)?registrant", re.I)
 
@@ -139,7 +139,7 @@ def _cover(text: str, source: str, name: str) -> dict[str, str | None]:
     cik = facts.get("entitycentralindexkey", "").lstrip("0")
     accession = _ACCESSION.search(name)
     return {
-        "form": facts.get("documenttype") or (form[1].upper() if form else None),
+        "form": facts.get("documenttype") or ((form[1] + form[2]).upper() if form else None),
         "cik": cik if cik.isdigit() else None,
         "company": facts.get("entityregistrantname") or (registrant[1].strip() if registrant else None),
         "accession": "-".join(accession.groups()) if accession else None,

@@ -5,8 +5,9 @@ from itertools import pairwise
 
 from toolsmith.documents.tags import BREAK
 
-_NUMBER = re.compile(r"(?:page\s+)?[-–—\s]*((?:[A-Z]{1,3}-)?\d{1,3}|[ivxl]{1,6})[-–—\s]*(?:\s*of\s+\d{1,3})?\.?", re.I)
-_NUMBER_ENDS = frozenset("0123456789ivxlIVXL-–—.")
+# Roman page numbers are small; "II" alone is the heading of a part, and "2." alone counts an item or a note.
+_NUMBER = re.compile(r"(?i:page\s+)?[-–—\s]*((?:[A-Za-z]{1,3}-)?\d{1,3}|[ivxl]{1,6})[-–—\s]*(?:\s*(?i:of)\s+\d{1,3})?")
+_NUMBER_ENDS = frozenset("0123456789ivxl-–—")
 _BACK = re.compile(
     r"(?:back to |return to )?(?:the )?(?:table of contents|index(?: to financial statements)?|contents)", re.I
 )

@@ -19,17 +19,21 @@ _MORE = (
     rf"(?:{_PARENTHESIS}|[ \t]*[.,]?[ \t]*(?:,|&|/|(?i:and|through)(?!\w))[ \t]*"
     rf"(?:{_PARENTHESIS}|(?i:items?[ \t]*)?\d{{1,2}}(?:\.\d\d)?[A-K]?(?!\w)))*"
 )
+# The part that a heading names before its item, "Part II. Other Information", on the same line or the line before.
+_IN_PART = r"(?i:part[ \t]+(i{1,3}|iv|[12])\b[\s,.:–—-]*(?:(?:financial|other)[ \t]+information\b[\s,.:–—-]*)?)?"
 ITEM = re.compile(
-    r"\n[ \t*+•|(]*(?i:part[ \t]+(i{1,3}|iv)\b[\s,.:–—-]*)?"
-    rf"{_ITEM}{_NUMBER}{_DECIMAL}{_LETTER}({_MORE})(?![\w’'])[ \t]*([.:–—\-|)* \t]*)([^\n]{{0,200}})(?=\n)"
+    rf"\n[ \t*+•|(]*{_IN_PART}"
+    rf"{_ITEM}{_NUMBER}{_DECIMAL}{_LETTER}({_MORE})(?![\w’'])[ \t]*([.:：–—\-|)* \t]*)([^\n]{{0,200}})"
 )
-_PART = re.compile(r"\n[ \t]*(?i:part)[ \t]+(I{1,3}|IV|i{1,3})\b[^\n]{0,80}(?=\n)")
+_PART = re.compile(r"\n[ \t]*(?i:part)[ \t]+(I{1,3}|IV|i{1,3}|[12])\b[^\n]{0,80}(?=\n)")
 _RUNS_ON = re.compile(r"(?:of|and|or|in|to|above|below|herein|hereof|\([a-z0-9]{1,3}\))(?!\w)", re.I)
 # How a line ends whose sentence goes on, so that "Item 14. These statements" behind it is no heading.
 _GOES_ON = re.compile(
-    r"(?:,|(?i:\b(?:in|of|and|at|the|to|see|under|with|by|or|on|as|an|this|our|its|that|from|for|per|also"
+    r"(?:[,;]|(?i:\b(?:in|of|and|at|the|to|see|under|with|by|or|on|as|an|this|our|its|that|from|for|per|also"
     r"|Part [IV]+,?)))$"
 )
+# How an entry of a list ends that another follows, as where a sentence lists items to see.
+_LISTS = (",", ";", ", and", "; and", ", or", "; or")
 # Titles of a 10-Q's second part; its item numbers begin again at 1.
 _SECOND_PART = re.compile(
     r"legal proceed|risk factor|unregistered|changes in securities|use of proceeds|defaults? |mine safety"
@@ -38,7 +42,19 @@ _SECOND_PART = re.compile(
     re.I,
 )
 _FIRST_PART = re.compile(r"financial statements|management|quantitative|controls", re.I)
-_ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4}
+_PARTS = {"I": 1, "II": 2, "III": 3, "IV": 4, "1": 1, "2": 2}
+# A title that a paragraph begins with, and what shows that it is the paragraph's first sentence instead.
+_RUN_IN = re.compile(r"([A-Z(\[][^.:\n]{2,150}?)(?:[.:]|\s?[–—])\s+(?=[A-Z(“\"])")
+_SENTENCE = re.compile(
+    r"\b(?:is|are|was|were|be|has|have|had|will|would|may|shall|should|can|does|contains?|describes?|includes?|provides?"
+    r"|sets?|discuss(?:es)?|refers?|requires?|entitled|captioned)\b"
+)
+# Item titles that only items with a letter have, by which "Item 1(A)" is told from a paragraph of item 1.
+_LETTERED = re.compile(
+    r"risk factor|unresolved|cyber|quantitative|controls|other information|disclosure regarding", re.I
+)
+# What stands under a heading without a title and is its text.
+_NO_TITLE = re.compile(r"(?:none|not applicable|n/a|omitted|the information|see|we|there)\b", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +77,7 @@ def heads_of(text: str, twice: bool) -> list[Head]:
     twice: the form numbers its items in two parts. Cross-references that begin a line are mostly kept out here.
     """
     padded = f"\n{text}\n"
-    parts = [(found.start(), _ROMAN[found[1].upper()]) for found in _PART.finditer(padded)] if twice else []
+    parts = [(found.start(), _PARTS[found[1].upper()]) for found in _PART.finditer(padded)] if twice else []
     heads: list[Head] = []
     for found in ITEM.finditer(padded):
         head = _head(found, padded, parts, twice)
@@ -76,11 +92,25 @@ def _head(found: re.Match[str], padded: str, parts: list[tuple[int, int]], twice
     before = padded[max(0, padded.rfind("\n", 0, start)) : start]
     if rest and _is_prose(rest, marks) or _GOES_ON.search(before):
         return None
+    if padded[found.end()] != "\n":
+        rest = _run_in(rest)
+    if not rest and found[8].strip() or rest.endswith(_LISTS):
+        return None
     rest = rest or _next_line(padded, found.end())
     letter, major = (upper or lower or "").upper(), _arabic(major)
-    part = _part_of(rest, _ROMAN.get((said or "").upper(), 0), parts, start) if twice else 0
+    if not letter and re.match(r"\([A-Ca-c]\)", more) and _LETTERED.match(rest):
+        letter = more[1].upper()
+    part = _part_of(rest, _PARTS.get((said or "").upper(), 0), parts, start) if twice else 0
     number = f"{major}.{minor}" if minor else f"{major}{letter}"
-    return Head(start, (part, major, minor or letter), number, rest, _others(more))
+    # Item 4A of a 20-F follows 4.A to 4.D, which are parts of its item 4.
+    place = "Z" if number == "4A" and "unresolved" in rest.lower() else minor or letter
+    return Head(start, (part, major, place), number, rest, _others(more))
+
+
+def _run_in(paragraph: str) -> str:
+    """The title that a long paragraph begins with, "" where it begins with a sentence."""
+    found = _RUN_IN.match(paragraph)
+    return "" if not found or _SENTENCE.search(found[1]) else found[1]
 
 
 def _others(more: str) -> str:
@@ -120,4 +150,4 @@ def _part_of(title: str, said: int, parts: list[tuple[int, int]], at: int) -> in
 def _next_line(text: str, at: int) -> str:
     """The line after a heading that has no title of its own, where it can be one."""
     line = next((one.strip() for one in text[at : at + 300].split("\n") if one.strip()), "")
-    return line if len(line) < 120 and not line.lower().startswith(("item", "part")) else ""
+    return "" if len(line) >= 120 or line.lower().startswith(("item", "part")) or _NO_TITLE.match(line) else line

@@ -1,6 +1,7 @@
 """Sections of a filing: its items where it has them, together covering the whole text without overlap."""
 
 import re
+from dataclasses import replace
 
 from toolsmith.documents.items import Head, heads_of
 from toolsmith.documents.model import Section
@@ -18,8 +19,9 @@ _REFERENCE = re.compile(
     r"(?:proxy\s+statement|annual\s+report\s+to\s+(?:share|stock)holders|exhibit\s+13)",
     re.I,
 )
-# A row of a table of contents ends in its page.
+# A row of a table of contents ends in its page, one of an index of items in its pages.
 _LISTED = re.compile(r"(?:[\t.]|\s\s|[a-z]\s)\s*\d{1,3}$")
+_PAGES = re.compile(r"[\t.\s](?:pages?\s*)?[A-Z]?-?\d{1,3}(?:\s*[-–—,&]\s*[A-Z]?-?\d{1,3})*$", re.I)
 # Forms whose items are numbered 1, 1A, 2; in them "Item 5.02" speaks of another form.
 _WHOLE_NUMBERS = ("10-", "20-F", "40-F", "S-", "SC ", "N-")
 MAX_SHARE = 0.6
@@ -54,11 +56,13 @@ def divided(text: str, found: tuple[Section, ...]) -> tuple[Section, ...]:
 def _divided(text: str, one: Section) -> list[Section]:
     if one.end - one.start <= MAX_SHARE * len(text):
         return [one]
-    middle = (one.start + one.end) // 2
-    heads = [found.start(1) for found in _HEADING.finditer(text, one.start + 1, one.end)]
-    near = min(heads, key=lambda at: abs(at - middle), default=-1)
-    if near < 0 or abs(near - middle) > (one.end - one.start) // 4:
-        near = text.find("\n", middle, one.end - 1) + 1 or text.find(" ", middle, one.end - 1) + 1 or middle
+    middle, most = (one.start + one.end) // 2, int(MAX_SHARE * len(text))
+    quarter = (one.end - one.start) // 4
+    first, last = max(middle - quarter, one.end - most), min(middle + quarter, one.start + most)
+    heads = [found.start(1) for found in _HEADING.finditer(text, first - 1, last + 1)]
+    near = min((at for at in heads if first <= at <= last), key=lambda at: abs(at - middle), default=-1)
+    if near < 0:
+        near = text.find("\n", middle, last) + 1 or text.find(" ", middle, last) + 1 or middle
     rest = Section(f"{one.title} (continued)".strip(), near, one.end, (*one.flags, "continued"), one.number)
     return [Section(one.title, one.start, near, one.flags, one.number), rest]
 
@@ -73,6 +77,10 @@ def _items(text: str, form: str) -> list[tuple[int, str, str]]:
         chosen = _each_once(text, decimal)
     else:
         chosen = _best_chain(text, [one for one in heads if "." not in one.number])
+        if _is_index(text, chosen):
+            chosen = _titled(text, chosen)
+            if not chosen:
+                return []
     marks = [(one.start, _title(one, twice), one.number) for one in chosen]
     front = _headings(text[: marks[0][0]]) if marks[0][0] > max(LONG_FRONT, len(text) // 4) else []
     return front + marks + _after(text, marks[-1][0])
@@ -104,6 +112,30 @@ def _best_chain(text: str, heads: list[Head]) -> list[Head]:
         link, one = link
         chain.append(one)
     return chain[::-1]
+
+
+def _is_index(text: str, heads: list[Head]) -> bool:
+    """Whether the headings are the rows of an index of items, in a filing that has no such headings elsewhere."""
+    paged = sum(1 for one in heads if _PAGES.search(one.title))
+    return len(heads) > 4 and 2 * paged > len(heads) and heads[-1].start - heads[0].start < len(text) // 4
+
+
+def _titled(text: str, index: list[Head]) -> list[Head]:
+    """The items of a filing that heads them by their titles alone, known from its index of items."""
+    first, last = index[0].start, text.find("\n", index[-1].start + 1)
+    named = {_plain(_PAGES.sub("", one.title)): one for one in index}
+    found, at = [], 0
+    for line in text.split("\n"):
+        one = named.get(_plain(line)) if 4 < len(line) < 150 and not first <= at <= last else None
+        if one:
+            found.append(replace(one, start=at, title=line.strip()))
+        at += len(line) + 1
+    chain = _best_chain(text, found) if found else []
+    return chain if len(chain) > 2 else []
+
+
+def _plain(title: str) -> str:
+    return " ".join(re.findall(r"\w+", title.lower()))
 
 
 def _title(one: Head, twice: bool) -> str:

@@ -1,5 +1,6 @@
 """Real filings, regulations and opinions against an independent probe of each (ORACLE.jsonl)."""
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -288,6 +289,39 @@ def test_the_annual_cfr():
         "17",
         "240",
     )
+
+
+def test_the_annual_cfr_keeps_all_headings_and_writes_each_once():
+    source = ANNUAL.replace(
+        b"</PART>",
+        b'<SUBJGRP><HD SOURCE="HED">Fees</HD><SECTION><SECTNO>&#167; 240.11</SECTNO><SUBJECT>Dues.</SUBJECT><P>Pay.</P>'
+        b'</SECTION></SUBJGRP><APPENDIX><HD SOURCE="HED">Appendix A to Part 240</HD><HD SOURCE="HD1">Form One</HD>'
+        b"<P>Words.</P></APPENDIX></PART>",
+    )
+    text = parse(source, "CFR-2024-title17-vol4.xml").documents[0].text
+    assert text.endswith("\nFees\n\u00a7 240.11 Dues.\nPay.\nAppendix A to Part 240\nForm One\nWords.")
+    assert text.count("Fees") == text.count("Appendix A") == 1
+
+
+def test_paragraphs_of_a_note_stay_apart():
+    source = (
+        "<DIV5 N='1' TYPE='PART'><HEAD>PART 1\u2014GENERAL</HEAD>"
+        "<AUTH><HED>Authority:</HED><PSPACE>7 U.S.C. 1a.</PSPACE></AUTH>"
+        "<DIV8 N='1.1' TYPE='SECTION'><HEAD>\u00a7 1.1 Fees.</HEAD>"
+        "<NOTE><HED>Note:</HED><P>One<I>s</I>.</P><P>Two.</P></NOTE>"
+        "</DIV8></DIV5>"
+    )
+    lines = parse(source.encode(), "part.xml").documents[0].text.split("\n")
+    assert "Authority: 7 U.S.C. 1a." in lines and "Note: Ones. Two." in lines
+
+
+def test_numbered_parts_of_an_opinion():
+    text = "The court affirms.\n\nI\n\nThe facts are these.\n\nII\n\nThe law is that.\n"
+    opinion = {"case_name": "A v. B", "casebody": {"data": {"opinions": [{"text": text}]}}}
+    for raw in ({"plain_text": text}, {"html": text.replace("\n\n", "<p>")}, opinion):
+        sections = parse(json.dumps(raw).encode(), "opinion.json").documents[0].sections
+        assert [one.title for one in sections][1:] == ["I", "II"]
+    assert sections[0].title == "Opinion"
 
 
 def test_one_part_from_the_ecfr_api_knows_its_title():

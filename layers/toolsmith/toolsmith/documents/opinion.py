@@ -47,7 +47,7 @@ _ROLE = re.compile(
 )
 # Roman and lettered headings, named parts, separate opinions.
 _PART = re.compile(
-    r"^[ \t]*(?:(?:[IVX]{1,5}|[A-H])\.(?: [A-Z][^\n&,\d]{0,60})?"
+    r"^[ \t]*(?:(?:[IVX]{1,5}|[A-H])\.(?: [A-Z][^\n&,\d]{0,60})?|[IVX]{1,5}"
     r"|(?:OPINION|ORDER|MEMORANDUM|DISSENT|FOOTNOTES|NOTES|SYLLABUS|Opinion|Footnotes|Notes)(?: [A-Z][^\n]{0,50})?:?"
     r"|[A-Z][A-Za-z.' -]{2,40}, [^\n]{0,40}(?:Judge|Justice|[CP]\.?J\.|J\.)"
     r"[^\n]{0,60}(?:dissent|concurr)[^\n]{0,60})[ \t]*$",
@@ -151,7 +151,8 @@ def _cap(raw: dict[str, Any], name: str) -> Document | None:
         out.line(body["head_matter"])
     for one in _listed(body.get("opinions")):
         if isinstance(one, dict) and isinstance(one.get("text"), str) and one["text"].strip():
-            out.mark(" ".join(filter(None, [str(one.get("type") or "opinion").capitalize(), "opinion", _by(one)])))
+            kind = str(one.get("type") or "").capitalize()
+            out.mark(" ".join(filter(None, [kind, "opinion" if kind else "Opinion", _by(one)])))
             _write_parts(out, _typed(one["text"]))
     return None if out.empty else out.document("opinion", "1", name)
 

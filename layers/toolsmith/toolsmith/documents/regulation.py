@@ -94,7 +94,10 @@ _VOLUME = re.compile(r"\s*--\s*Volume \d+$")
 _STRUCTURE = frozenset(("part", "subpart", "section", "paragraph", "appendix", "interpretation", "PART", "SECTION"))
 # Children that make up an element's heading, by element; a section of the annual CFR has three of them.
 _HEADS = frozenset(("HEAD", "SECTNO", "subject", "appendixTitle"))
-_ANNUAL_HEADS = {"SECTION": ("SUBJECT", "RESERVED"), "PART": ("HD",), "SUBPART": ("HD",), "CHAPTER": ("HD",)}
+_ANNUAL_HEADS = {
+    "SECTION": ("SUBJECT", "RESERVED"),
+    **dict.fromkeys(("PART", "SUBPART", "CHAPTER", "SUBCHAP", "SUBJGRP", "APPENDIX"), ("HD",)),
+}
 _ABOVE = {"DIV1": 0, "DIV2": 1, "DIV3": 1, "DIV4": 2, "CHAPTER": 1, "SUBCHAP": 2}
 
 
@@ -135,7 +138,7 @@ class _Walk:
         elif tag.upper() in ("TABLE", "GPOTABLE"):
             self._table(one)
         elif tag in _GROUPED or tag in _LINES and tag != "HD1" and not _has_blocks(one):
-            self._out.line(flat(one))
+            self._out.line(_spaced(one))
         elif tag == "paragraph":
             self._paragraph(one)
         elif tag == "HD1" and not self.part:
@@ -194,8 +197,9 @@ class _Walk:
 
     def _children(self, one: Element) -> None:
         heads = _ANNUAL_HEADS.get(local(one), ())
+        head = next((child for child in one if local(child) in heads), None)
         for child in one:
-            if local(child) not in _HEADS and local(child) not in heads:
+            if local(child) not in _HEADS and child is not head:
                 self.element(child)
             if child.tail and child.tail.strip():
                 self._out.line(" ".join(child.tail.split()))
@@ -212,6 +216,14 @@ def _has_blocks(one: Element) -> bool:
         local(child) in _LINES or local(child) in _STRUCTURE or local(child).upper() in ("TABLE", "GPOTABLE")
         for child in one
     )
+
+
+def _spaced(one: Element) -> str:
+    """All text below the element on one line, its paragraphs apart even where no space stands between their tags."""
+    pieces = [one.text or ""]
+    for child in one:
+        pieces += [" " if local(child) in _LINES else "", *child.itertext(), child.tail or ""]
+    return " ".join("".join(pieces).split())
 
 
 def _head(one: Element) -> str:

@@ -43,11 +43,12 @@ REWARDS: dict[str, rft.Grader] = {
 
 @dataclass(frozen=True)
 class Data:
-    """labelled, prompts: what the jobs get. asked: the held-out examples, with their references."""
+    """labelled, prompts: what the jobs get. asked: the held-out examples. plans: the references told in training."""
 
     labelled: list[records.Labelled]
     prompts: list[records.Prompt]
     asked: list[dict[str, Any]]
+    plans: list[dict[str, Any]]
     system: str
     system_tools: str
 
@@ -61,6 +62,7 @@ def read(folder: Path, split: str) -> Data:
         records.read_labelled(folder / "sft" / "train.jsonl"),
         records.read_prompts(folder / "rft" / "train.jsonl"),
         [e for e in examples if e["split"] == split],
+        [reference(e) for e in examples if e["split"] == "train" and e["register"] not in UNLABELLED],
         catalog.student_system_prompt(domain),
         catalog.full_tools_prompt(domain),
     )
@@ -235,8 +237,7 @@ def run(options: argparse.Namespace, say: Callable[[str], None] = say) -> dict[s
     bench = Bench(data, options.set, REWARDS[options.reward])
     if "base" in options.stages:
         tokenizer, model = base.load()
-        plans = [p.reference for p in data.prompts if "facts" not in p.reference]
-        bench.keep("constant", [constant_answer(plans)] * len(data.asked))
+        bench.keep("constant", [constant_answer(data.plans)] * len(data.asked))
         bench.measure("base", model, tokenizer)
         bench.measure("base_tools", model, tokenizer, data.system_tools)
     for seed in options.seeds:

@@ -10,7 +10,7 @@ from tests.unit.memory import MemoryLedger, MemoryStore
 from tests.unit.test_datasets import SMALL, corpus, resolves
 from toolsmith import reporting
 from toolsmith.catalog import load_catalog
-from toolsmith.customization import cost
+from toolsmith.customization import cost, gates
 from toolsmith.datasets import assemble
 from toolsmith.grading.plans import plan_text
 from toolsmith.pipeline import customize, finish, training
@@ -62,7 +62,7 @@ def stage(seed: int = 0) -> tuple[MemoryStore, MemoryLedger]:
         rows = [training.score_row(row, answer(row["reference"], skill, rng)) for row in references]
         measure = {"arm": arm, "job": f"{RUN}-evaluate-{arm}-0", **training.summary(rows), "rows": rows}
         work.write_json(f"runs/{RUN}/measures/{arm}.json", measure)
-    for gate in training.GATES:
+    for gate in gates.load():
         training.judge(work, RUN, gate)
     _jobs(work, rng)
     work.write_json(f"runs/{RUN}/attacks.json", customize.attack_scores(references[:10]))
@@ -136,7 +136,7 @@ def facts(seed: int = 0, questions: int | None = None, **changes: Any) -> report
         "dataset": {**work.read_json(f"{prefix}/manifest.json"), "prefix": prefix},
         "measures": measures,
         "jobs": {arm: work.read_json(f"runs/{RUN}/jobs/{arm}.json") for arm in ("sft", "more_sft", "rft")},
-        "gates": {gate: work.read_json(f"runs/{RUN}/gates/{gate}.json") for gate in training.GATES},
+        "gates": {gate: work.read_json(f"runs/{RUN}/gates/{gate}.json") for gate in gates.load()},
         "attacks": work.read_json(f"runs/{RUN}/attacks.json"),
         "documents": ledger.all("DOCUMENT"),
         "rejected": ledger.all("REJECTED"),

@@ -10,7 +10,8 @@ import yaml
 from botocore.validate import ParamValidator
 
 from toolsmith.customization import Job, job_name, load_profile, prepare
-from toolsmith.customization.gates import best_of, judge, regression
+from toolsmith.customization.gates import PairedTest, best_of, judge, regression
+from toolsmith.customization.gates import load as load_gates
 from toolsmith.customization.jobs import SPEC_TAG
 from toolsmith.customization.statistics import bootstrap, paired
 from toolsmith.errors import InvalidInput, RecipeInvalid
@@ -148,12 +149,60 @@ def test_a_gate_wants_the_whole_interval_above_zero():
     better = rows({f"d{n}": [0.6, 0.7] for n in range(20)})
     base = rows({f"d{n}": [0.5, 0.6] for n in range(20)})
     mixed = rows({f"d{n}": [0.9, 0.1] if n % 2 else [0.1, 0.95] for n in range(20)})
-    passed = judge("sft", "sft", "base", {"sft": better, "base": base})
-    failed = judge("rft", "rft", "sft", {"rft": mixed, "sft": better})
+    passed = judge("sft", PairedTest("sft", "base"), {"sft": better, "base": base})
+    failed = judge("rft", PairedTest("rft", "sft"), {"rft": mixed, "sft": better})
     assert passed.passed and not failed.passed
     assert "+10.0 points" in passed.reason
     assert best_of(passed, failed) == "sft"
     assert best_of(failed, None) is None
+
+
+def test_a_gate_is_judged_by_its_margin_and_its_metric():
+    better = [row | {"exact": 0.0} for row in rows({f"d{n}": [0.6, 0.7] for n in range(20)})]
+    base = [row | {"exact": 0.0} for row in rows({f"d{n}": [0.5, 0.6] for n in range(20)})]
+    measures = {"sft": better, "base": base}
+    near, far = PairedTest("sft", "base", margin=0.09), PairedTest("sft", "base", margin=0.11)
+    assert judge("sft", near, measures).passed and not judge("sft", far, measures).passed
+    assert "is not shown to be better than base by more than 11.0 points" in judge("sft", far, measures).reason
+    exact = judge("sft", PairedTest("sft", "base", "exact"), measures)
+    assert not exact.passed and exact.difference.mean == 0.0 and "base in exact" in exact.reason
+
+
+def test_the_recipe_says_what_its_gates_compare(tmp_path):
+    assert {gate: (test.candidate, test.rival) for gate, test in load_gates().items()} == {
+        "sft": ("sft", "base"), "rft": ("rft", "sft"),
+    }  # fmt: skip
+    file = tmp_path / "gates.json"
+    stated = {"sft": {"rival": "base_tools", "metric": "exact", "margin": 0.02}}
+    file.write_text(json.dumps(stated | {"rft": {"rival": "base", "metric": "score", "margin": 0}}))
+    assert load_gates(file) == {"sft": PairedTest("sft", "base_tools", "exact", 0.02), "rft": PairedTest("rft", "base")}
+
+
+GATE = {"rival": "base", "metric": "score", "margin": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{\n,", "gates.json, line 2: not JSON"),
+        ("[]", "exactly the gates sft, rft"),
+        ({"sft": GATE}, "exactly the gates sft, rft"),
+        ({"sft": GATE, "rft": GATE, "dpo": GATE}, "exactly the gates"),
+        ({"sft": GATE, "rft": {"rival": "sft"}}, "gates.json, rft: wants .* exactly the keys margin, metric"),
+        ({"sft": [GATE], "rft": GATE}, "gates.json, sft: wants an object"),
+        ({"sft": GATE | {"rival": "rft"}, "rft": GATE}, "sft, rival: 'rft'; write base or base_tools"),
+        ({"sft": GATE, "rft": GATE | {"rival": "more_sft"}}, "rft, rival: 'more_sft'; write sft or base"),
+        ({"sft": GATE | {"metric": "talk_score"}, "rft": GATE}, "sft, metric: 'talk_score'; write score or exact"),
+        ({"sft": GATE | {"margin": 2}, "rft": GATE}, "sft, margin: 2; write a fraction"),
+        ({"sft": GATE | {"margin": -0.1}, "rft": GATE}, "sft, margin: -0.1"),
+        ({"sft": GATE | {"margin": True}, "rft": GATE}, "sft, margin: True"),
+    ],
+)
+def test_a_wrong_gate_names_the_key_and_the_remedy(tmp_path, content, says):
+    file = tmp_path / "gates.json"
+    file.write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(RecipeInvalid, match=says):
+        load_gates(file)
 
 
 def test_a_general_benchmark_stops_a_run_only_when_the_loss_is_shown():

@@ -6,7 +6,7 @@ from typing import Any
 
 from toolsmith import datasets, grading, teaching, tools
 from toolsmith.catalog import Catalog
-from toolsmith.customization import Profile, cost
+from toolsmith.customization import Profile, cost, gates
 from toolsmith.errors import BudgetExceeded, DatasetTooSmall, PreflightFailed
 from toolsmith.grading.attacks import ATTACKS, Attack, honest_answer
 from toolsmith.pipeline import thorough
@@ -129,8 +129,9 @@ def _outcomes(work: Store, digest: str):
 def preflight(work: Store, profile: Profile, place: TrainingPlace, run: str) -> dict[str, Any]:
     """Everything that can be known to be wrong before the first paid job.
 
-    Checks the exported rows by the target's rules, every recipe of the run, and the reward by the attack suite on this
-    run's own questions. Returns {"rows_checked", "attacks", "worst_attack"}. Raises PreflightFailed, RecipeInvalid.
+    Checks the exported rows by the target's rules, every recipe of the run with its gates, and the reward by the attack
+    suite on this run's own questions. Returns {"rows_checked", "attacks", "worst_attack"}. Raises PreflightFailed,
+    RecipeInvalid.
     """
     plan, dataset = work.read_json(f"runs/{run}/plan.json"), work.read_json(f"runs/{run}/dataset.json")
     files = {path: work.read(f"{dataset['prefix']}/{path}") for path in dataset["rows"] if path in JOB_FILES}
@@ -139,6 +140,7 @@ def preflight(work: Store, profile: Profile, place: TrainingPlace, run: str) -> 
         raise PreflightFailed("; ".join(map(str, problems[:5])))
     for stage in ["sft", "evaluate", "rft"] + ["more_sft"] * plan["control"]:
         prepare(work, profile, place, run, stage, stage, 0, checkpoint="s3://checkpoint/to-come", upload=False)
+    gates.load()
     references = work.read_lines(f"{dataset['prefix']}/eval/references.jsonl")
     attacks = attack_scores(references)
     baseless = [attack for attack in attacks if attack["imitates"] == "nothing"]

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from toolsmith import grading, reporting
@@ -74,6 +74,12 @@ def fixed_arms(train: list[dict[str, Any]], references: list[dict[str, Any]]) ->
     return found
 
 
+def _labelled(examples: list[dict[str, Any]], unlabelled: Sequence[str]) -> list[dict[str, Any]]:
+    """Reference answers of the training split that the student is told: all that a constant may be chosen by."""
+    told = [e for e in examples if e["split"] == "train" and e["register"] not in unlabelled]
+    return [{key: example[key] for key in ("category", "calls", "accept")} for example in told]
+
+
 def report(
     work: Store, ledger: Ledger, catalog: Catalog, run: str, outcome: Mapping[str, Any], finished_at: str
 ) -> dict[str, Any]:
@@ -84,13 +90,13 @@ def report(
     """
     prefix = work.read_json(f"runs/{run}/dataset.json")["prefix"]
     references = work.read_lines(f"{prefix}/eval/references.jsonl")
-    answers = [row["reference_answer"] for row in work.read_lines(f"{prefix}/rft/train.jsonl")]
-    train = [answer for answer in answers if "facts" not in answer]  # a question without a label has no plan
+    manifest = work.read_json(f"{prefix}/manifest.json")
+    train = _labelled(work.read_lines(f"{prefix}/examples.jsonl"), manifest["config"]["unlabelled"])
     plan = work.read_json(f"runs/{run}/plan.json")
     facts = reporting.RunFacts(
         run=run,
         plan=plan,
-        dataset={**work.read_json(f"{prefix}/manifest.json"), "prefix": prefix},
+        dataset={**manifest, "prefix": prefix},
         measures={**_folder(work, f"runs/{run}/measures/"), **fixed_arms(train, references)},
         jobs=_folder(work, f"runs/{run}/jobs/", depth=0),
         gates=_folder(work, f"runs/{run}/gates/"),

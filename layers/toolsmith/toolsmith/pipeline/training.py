@@ -202,13 +202,14 @@ def give_up(failure: Mapping[str, str], redriven: bool) -> dict[str, Any]:
     raise FAILURES.get(failure["class"], JobFailed)(f"job {failure['job']}: {failure['reason']}")
 
 
-GATES = {"sft": ("sft", "base"), "rft": ("rft", "sft")}
-
-
 def judge(work: Store, run: str, gate: str) -> dict[str, Any]:
-    """Judge one gate from the measures of its two arms, keep the verdict, and return it."""
-    candidate, rival = GATES[gate]
-    measures = {arm: work.read_json(f"runs/{run}/measures/{arm}.json")["rows"] for arm in (candidate, rival)}
-    verdict = gates.judge(gate, candidate, rival, measures).to_json()
+    """Judge one gate of recipes/gates.json from the measures of its two arms, keep the verdict, and return it.
+
+    Raises RecipeInvalid.
+    """
+    test = gates.load()[gate]
+    arms = (test.candidate, test.rival)
+    measures = {arm: work.read_json(f"runs/{run}/measures/{arm}.json")["rows"] for arm in arms}
+    verdict = gates.judge(gate, test, measures).to_json()
     work.write_json(f"runs/{run}/gates/{gate}.json", verdict)
     return verdict

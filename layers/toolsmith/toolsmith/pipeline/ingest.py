@@ -116,29 +116,37 @@ def teach(
     Returns {"document", "first", "outcomes": {...}}. Raises TeacherThrottled, TeacherUnavailable, and TeacherTimeout
     when chunk after chunk times out, because the sandbox's time would not be enough for all.
     """
-    from toolsmith import teaching  # here, because parse, settle and set_aside start faster without
-
     digest, first = batch["document"], batch["first"]
     key = outcome_key(digest, first)
-    if work.exists(key):
-        outcomes = work.read_lines(key)
-    else:
-        chunks, index = _material(work, digest, catalog.registry, threading.get_ident())
-        with BatchAnswers(work, digest, first, batch["last"]) as answers:
-            asking, reviewing = _Asking(teacher, answers), _Asking(reviewer, answers) if reviewer else None
-
-            def taught(number: int) -> dict[str, Any]:
-                review = teaching.reviewed_by(reviewing.about(number), catalog) if reviewing else None
-                by = {"teacher": teacher.model_id, "review": review}
-                return teaching.teach_chunk(chunks[number], asking.about(number), catalog, index, seed, **by).to_dict()
-
-            try:
-                outcomes = [taught(number) for number in range(first, batch["last"])]
-            except _TooSlow as error:
-                raise TeacherTimeout(f"{MAX_TIMEOUTS} calls timed out; the last: {error}") from error
-        work.write_lines(key, outcomes)
+    with BatchAnswers(work, digest, first, batch["last"]) as answers:
+        if work.exists(key):
+            outcomes = work.read_lines(key)
+        else:
+            outcomes = _taught(work, teacher, catalog, batch, seed, reviewer, answers)
+            work.write_lines(key, outcomes)
     counts = Counter(outcome["status"] for outcome in outcomes)
     return {"document": digest, "first": first, "outcomes": dict(counts)}
+
+
+def _taught(
+    work: Store, teacher: Teacher, catalog: Catalog, batch: Mapping[str, Any], seed: int, reviewer: Teacher | None,
+    answers: BatchAnswers,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The outcomes of a batch, chunk by chunk."""
+    from toolsmith import teaching  # here, because parse, settle and set_aside start faster without
+
+    chunks, index = _material(work, batch["document"], catalog.registry, threading.get_ident())
+    asking, reviewing = _Asking(teacher, answers), _Asking(reviewer, answers) if reviewer else None
+
+    def outcome(number: int) -> dict[str, Any]:
+        review = teaching.reviewed_by(reviewing.about(number), catalog) if reviewing else None
+        by = {"teacher": teacher.model_id, "review": review}
+        return teaching.teach_chunk(chunks[number], asking.about(number), catalog, index, seed, **by).to_dict()
+
+    try:
+        return [outcome(number) for number in range(batch["first"], batch["last"])]
+    except _TooSlow as error:
+        raise TeacherTimeout(f"{MAX_TIMEOUTS} calls timed out; the last: {error}") from error
 
 
 @lru_cache(maxsize=2)

@@ -260,6 +260,32 @@ def test_questions_that_no_tool_can_answer_have_their_own_row_and_are_counted_by
     assert f"and {sum(asked.values())} questions by hand that no tool can answer" in words(page)
 
 
+def test_both_ways_to_be_wrong_about_calling_nothing_are_counted():
+    empty, call = '{"category":"no_tool","calls":[]}', '{"category":"x","calls":[{"name":"t","arguments":{}}]}'
+    answers = [
+        ("no_tool", empty),
+        ("no_tool", call),
+        ("no_tool", "No tool can."),
+        ("x", empty),
+        ("x", call),
+        ("x", call),
+    ]
+    rows = [{"category": category, "answer": answer} for category, answer in answers]
+    found = breakdown.abstention({"sft": {"rows": rows}, "base": {"rows": []}}, {"x": ("t",)})
+    assert found == {"sft": {"questions": 3, "abstained": 1 / 3, "needless": 1 / 3}}
+    assert breakdown.abstention({"sft": {"rows": rows[3:]}}, {"x": ("t",)}) == {}
+
+
+def test_the_page_says_how_often_nothing_is_called(report, page):
+    (title,) = page.xpath("//h3[.='When there is nothing to call']")
+    rows = [words(row) for row in title.xpath("following::table[1]//tbody/tr")]
+    said = [
+        f"{100 * report['abstention'][arm]['abstained']:.1f}"
+        for arm in ("base", "base_tools", "sft", "more_sft", "rft")
+    ]
+    assert rows[0] == f"Called nothing where no tool can answer {' '.join(said)}"
+
+
 def test_an_answer_that_calls_nothing_is_shown_and_judged_as_such(facts):
     (question, *_) = [key for key, reference in facts.references.items() if not reference["calls"]]
     row = next(row for row in facts.measures["rft"]["rows"] if row["id"] == question)

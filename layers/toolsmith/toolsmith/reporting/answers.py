@@ -6,9 +6,10 @@ from typing import Any
 
 from toolsmith.reporting.breakdown import label, ordered
 from toolsmith.reporting.examples import MAX_ANSWER, compared
+from toolsmith.reporting.facts import signed
 from toolsmith.reporting.markup import Markup, element, join, text
 
-KINDS = {"worse": "worse than before", "wrong": "still wrong", "better": "better than before", "right": "right"}
+KINDS = {"worse": "worse than {}", "wrong": "still wrong", "better": "better than {}", "right": "right"}
 
 
 def examples(report: Mapping[str, Any]) -> Markup:
@@ -32,8 +33,9 @@ def examples(report: Mapping[str, Any]) -> Markup:
 
 def _example(example: Mapping[str, Any]) -> Markup:
     arms = [(label(arm), example["answers"][arm]) for arm in ordered(example["answers"])]
-    change = f", {100 * example['change']:+.1f} points" if len(arms) > 1 and example["change"] else ""
-    about = f"{example['category'].replace('_', ' ')} · {KINDS[example['kind']]}{change}"
+    change = f", {signed(100 * example['change'])} points" if len(arms) > 1 and example["change"] else ""
+    kind = KINDS[example["kind"]].format(arms[-2][0] if len(arms) > 1 else "before")
+    about = f"{arms[-1][0]} is {kind}{change} · {example['category'].replace('_', ' ')}"
     expected = example["expected"]
     cards = [_answer(name, held, expected, example["question"]) for name, held in arms]
     if expected:

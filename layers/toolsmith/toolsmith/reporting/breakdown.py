@@ -63,7 +63,7 @@ def by_category(measures: Measures) -> dict[str, dict[str, Any]]:
 
 
 def by_wording(measures: Measures) -> dict[str, dict[str, Any]]:
-    """"labelled" and "unlabelled" -> {"arms": what `by_category` gives, "differences": as `differences`}.
+    """ "labelled" and "unlabelled" -> {"arms": what `by_category` gives, "differences": as `differences`}.
 
     Unlabelled are questions worded as none that training had with its plan; {} where there are none.
     """
@@ -98,6 +98,27 @@ def by_tool(measures: Measures, tools_of: Mapping[str, Sequence[str]]) -> dict[s
                 arms[arm]["recall"] = _share(needing & calling, needing)
                 arms[arm]["precision"] = _share(needing & calling, calling)
     return found
+
+
+def abstention(measures: Measures, tools_of: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
+    """arm -> {"questions", "abstained", "needless"}; {} where every question needs a tool.
+
+    tools_of: category -> its tools. questions: how many no tool can answer; abstained: the share of them that is
+    answered by a plan without calls; needless: the share of all other questions that is answered so.
+    """
+    found = {}
+    for arm, rows in with_rows(measures).items():
+        nothing = [_calls_nothing(row) for row in rows if not tools_of.get(row["category"])]
+        if nothing:
+            others = [_calls_nothing(row) for row in rows if tools_of.get(row["category"])]
+            needless = sum(others) / len(others) if others else None
+            found[arm] = {"questions": len(nothing), "abstained": sum(nothing) / len(nothing), "needless": needless}
+    return found
+
+
+def _calls_nothing(row: Mapping[str, Any]) -> bool:
+    answer = parse_answer(row["answer"])
+    return answer.reason == "ok" and not answer.calls
 
 
 def _share(part: set, whole: set) -> float | None:

@@ -52,6 +52,11 @@ def points(interval: Mapping[str, float]) -> str:
     return f"{100 * interval['mean']:+.1f} points [{100 * interval['low']:+.1f}, {100 * interval['high']:+.1f}]"
 
 
+def signed(points: float) -> str:
+    """ "−4.2": a difference in points with its sign, as the charts write it."""
+    return f"{points:+.1f}".replace("-", "\u2212")
+
+
 def verdict(facts: RunFacts) -> str:
     """What the run showed, in one sentence, with its numbers; the control is named where RFT was trained."""
     scores = {arm: percent(measure["score"]) for arm, measure in facts.measures.items()}

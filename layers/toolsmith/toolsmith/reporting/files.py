@@ -27,7 +27,7 @@ def build(facts: RunFacts) -> dict[str, bytes]:
 
 def to_json(facts: RunFacts) -> dict[str, Any]:
     """The report as data; scores are fractions, keys are only ever added."""
-    catalog = load_catalog()
+    tools_of = {category.name: category.tools for category in load_catalog().categories.values()}
     return {
         "run": facts.run,
         "finished_at": facts.finished_at,
@@ -38,7 +38,8 @@ def to_json(facts: RunFacts) -> dict[str, Any]:
         "gates": dict(facts.gates),
         "categories": breakdown.by_category(facts.measures),
         "wordings": breakdown.by_wording(facts.measures),
-        "tools": breakdown.by_tool(facts.measures, {c.name: c.tools for c in catalog.categories.values()}),
+        "tools": breakdown.by_tool(facts.measures, tools_of),
+        "abstention": breakdown.abstention(facts.measures, tools_of),
         "reasons": breakdown.reasons(facts.measures),
         "curves": {arm: [_finite(row) for row in job["metrics"]] for arm, job in sorted(facts.jobs.items())},
         "attacks": list(facts.attacks),

@@ -25,6 +25,14 @@ SECTIONS: tuple[tuple[str, str, Callable[[Report], Markup]], ...] = (
 )
 
 
+MEANING = (
+    "What was taught: given a question, to plan which tools answer it, in which order and with which arguments. Base "
+    "is the model before training, SFT after learning from verified examples, RFT after practice for a reward on top "
+    "of that. 100 % would be every plan right, on questions about documents that training never saw. Brackets are "
+    "95 % intervals."
+)
+
+
 def page(report: Report) -> str:
     """The whole page; every text that comes from documents or models is escaped, and nothing is fetched or run."""
     body = element(
@@ -83,6 +91,7 @@ def _header(report: Report) -> list[Markup]:
             class_="eyebrow",
         ),
         element("h1", _verdict(report["verdict"])),
+        element("p", MEANING, class_="lead"),
         element("dl", *[_figure(*figure) for figure in _figures(report)], class_="figures"),
     ]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from toolsmith.reporting import curves
 from toolsmith.reporting.breakdown import label, ordered
+from toolsmith.reporting.facts import signed
 from toolsmith.reporting.markup import Markup, element, join, number_cell, table
 
 IMITATES = {
@@ -112,7 +113,7 @@ def calibration(report: Mapping[str, Any]) -> Markup:
         ("Reward against talk score, Spearman's rho over all answers", _decimal(found["spearman"])),
         ("Training reward, last steps of RFT", _percent(found["train_reward"])),
         ("Reward on held-out documents", _percent(found["held_out_reward"])),
-        ("Gap between them, in points", _percent(found["gap"])),
+        ("Gap between them, in points", "not measured" if found["gap"] is None else signed(100 * found["gap"])),
         ("Groups without variance before RFT", _percent(probe.get("without_variance"))),
         ("Mean reward of the rollouts before RFT", _percent(probe.get("reward"))),
     )

@@ -138,6 +138,7 @@ def breakdown(report: Mapping[str, Any]) -> Markup:
                 ("Tool", "Questions", *names),
                 tools,
             ),
+            _abstention(report.get("abstention", {}), held, names),
             element("h3", "What went wrong"),
             _reasons(report, held, names),
         ]
@@ -198,10 +199,56 @@ def _tool_cell(found: Mapping[str, Any] | None) -> Markup:
     return element("td", value, class_="number meter", style=f"--v:{found['score']['mean']:.3f}")
 
 
+def _abstention(found: Mapping[str, Any], held: list[str], names: list[str]) -> Markup:
+    """Whether the arms know when to call nothing: both ways to get that wrong."""
+    if not found:
+        return join([])
+    kinds = {
+        "abstained": "Called nothing where no tool can answer",
+        "needless": "Called nothing where a tool is needed",
+    }
+    rows = [
+        (said, *(number_cell(_share(found.get(arm, {}).get(kind))) for arm in held)) for kind, said in kinds.items()
+    ]
+    count = max(arm["questions"] for arm in found.values())
+    lead = f"No tool can answer {count:,} of the questions; the right plan for them has no calls."
+    return join(
+        [
+            element("h3", "When there is nothing to call"),
+            element("p", lead, class_="lead"),
+            table("Share of the questions, in percent", ("Answer", *names), rows),
+        ]
+    )
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+REASONS = {
+    "trailing_text": "the right plan, with text after it",
+    "missing_call": "an expected tool is not called",
+    "extra_call": "a tool is called that was not expected",
+    "abstained": "nothing is called although a tool is needed",
+    "called_a_tool": "a tool is called although none can answer",
+    "no_plan": "prose, or nothing that can be read as a plan",
+    "two_answers": "more than one plan",
+    "runaway": "the answer never ends",
+}
+
+
 def _reasons(report: Mapping[str, Any], held: list[str], names: list[str]) -> Markup:
     counts = report["reasons"]
     listed = sorted(
         {reason for arm in held for reason in counts[arm]} - {"ok"}, key=lambda r: -counts[held[-1]].get(r, 0)
     )
-    rows = [(_spaced(reason), *(number_cell(counts[arm].get(reason, 0)) for arm in held)) for reason in ["ok", *listed]]
+    rows = [
+        (
+            join(
+                [_spaced(reason), element("small", f" {REASONS[reason]}", class_="muted") if reason in REASONS else ""]
+            ),
+            *(number_cell(counts[arm].get(reason, 0)) for arm in held),
+        )
+        for reason in ["ok", *listed]
+    ]
     return table("Answers by their gravest error", ("Gravest error", *names), rows)

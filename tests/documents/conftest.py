@@ -4,10 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from toolsmith.documents import Parsed, parse
 from toolsmith.errors import DocumentRejected
+
+
+# A busy machine is no failure of what is tested.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

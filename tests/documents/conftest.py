@@ -10,7 +10,6 @@ import pytest
 from toolsmith.documents import Parsed, parse
 from toolsmith.errors import DocumentRejected
 
-
 # A busy machine is no failure of what is tested.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")

@@ -215,6 +215,23 @@ def test_every_parameter_stands_in_a_group_under_a_label():
     assert set(template()["Parameters"]) - {"TeacherModelArns"} <= set(interface["ParameterLabels"])
 
 
+def test_a_mistake_in_what_is_typed_at_deployment_stops_it():
+    parameters, rules = template()["Parameters"], template()["Rules"]
+    refused = {"ContactEmail": ["", "me"], "AlarmEmail": ["me", "a@b"], "Teacher": ["", "nova pro"],
+               "Student": ["Nova", ""], "KmsKeyArn": ["alias/mine"], "MlflowArn": ["mlflow"]}  # fmt: skip
+    for name, mistakes in refused.items():
+        pattern = re.compile(parameters[name]["AllowedPattern"])
+        assert not any(map(pattern.fullmatch, mistakes)), name
+        assert pattern.fullmatch(parameters[name].get("Default", "me@example.com")), name
+    assert all(p.keys() & {"MinValue", "AllowedValues"} for p in parameters.values() if p["Type"] == "Number")
+    assert rules["OnlyWhereTheWholeChainExists"]["Assertions"][0]["Assert"] == {
+        "!Equals": [{"!Ref": "AWS::Region"}, "us-east-1"]
+    }
+    assert rules["SomebodyIsAskedForApproval"]["RuleCondition"] == {"!Equals": [{"!Ref": "RequireApproval"}, "true"]}
+    (asked,) = rules["SomebodyIsAskedForApproval"]["Assertions"]
+    assert asked["Assert"] == {"!Not": [{"!Equals": [{"!Ref": "AlarmEmail"}, ""]}]}
+
+
 def test_what_the_laptop_cannot_deploy_is_off_there_and_by_default():
     optional = {"AWS::Budgets::Budget", "AWS::Serverless::Application"}
     found = {name: r for name, r in template()["Resources"].items() if r["Type"] in optional}
@@ -234,7 +251,6 @@ def test_the_assistant_is_off_unless_asked_for_and_asks_for_iam():
     assert function["Properties"]["FunctionUrlConfig"] == {"AuthType": "AWS_IAM"}
     actions = {action for name, s in statements() if name == "AssistantFunction" for action in as_list(s["Action"])}
     assert actions == {"ssm:GetParameter", "bedrock:InvokeModel", "s3:GetObject", "s3:ListBucket"}
-
 
 
 def test_every_function_folder_is_deployed_and_every_deployed_function_has_its_folder():

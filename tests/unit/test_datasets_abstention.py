@@ -136,6 +136,7 @@ def test_another_seed_takes_other_questions_or_puts_them_elsewhere():
         return {item["id"]: name for name, examples in joined.items() for item in untaught(examples)}
 
     assert taken(0) == taken(0) != taken(1)
+    assert len({question for seed in range(20) for question in taken(seed)}) > 2 / 3 * len(POOL)
 
 
 def example_of(number, split):

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.grader_cases import cases
 from toolsmith import recipes
 from toolsmith.grading import arms, reward, talk_score
-from toolsmith.grading.attacks import ATTACKS, CATEGORIES, TOOLS, honest_answer, right_answer
+from toolsmith.grading.attacks import ATTACKS, CATEGORIES, LOOKALIKES, TOOLS, honest_answer, right_answer
 
 TEST = cases(80, seed=2)
 TRAIN = [reference for _, reference in cases(320, seed=1)]
@@ -30,6 +30,35 @@ def test_no_attack_beats_the_honest_answer(attack):
         assert graded.reason != "grader_error"
         if attack.imitates == "nothing":
             assert graded.score <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("tool", "value"),
+    [
+        ("citation_validator", "17 CFR 246.2"),
+        ("citation_validator", "17 CFR 279.3(a)"),
+        ("citation_validator", "17 CFR 229.303"),
+        ("case_law_search", "Abernathy v. Keel Street Securities Llc"),
+        ("statute_retrieval", "Section 230.405"),
+    ],
+)
+def test_letters_that_only_look_right_earn_no_more_than_none(tool, value):
+    (name,) = TOOLS[tool]
+    reference = {"category": "x", "calls": [{"name": tool, "arguments": {name: value}}]}
+    disguised = {"category": "x", "calls": [{"name": tool, "arguments": {name: value.translate(LOOKALIKES)}}]}
+    empty = {"category": "x", "calls": [{"name": tool, "arguments": {}}]}
+    assert value.translate(LOOKALIKES) != value
+    assert reward(disguised, reference).score <= reward(empty, reference).score
+
+
+def test_letters_of_another_alphabet_count_where_the_accepted_text_has_them():
+    def earned(given, accepted):
+        calls = [{"name": "case_law_search", "arguments": {"query": given}}]
+        return reward({"calls": calls}, {"calls": [{**calls[0], "arguments": {"query": accepted}}]}).parts["parameters"]
+
+    assert earned("liability of Ωmega Funds", "liability of Ωmega Funds Ltd") > 0.5
+    assert earned("café licences in Nestlé\u02bcs filings", "café licences in Nestlé's filing of May") > 0.5
+    assert earned("ｌｉａｂｉｌｉｔｙ of underwriters", "liability of underwriters") == 1.0
 
 
 @pytest.mark.parametrize("attack", [a for a in ATTACKS if a.imitates == "right"], ids=lambda attack: attack.name)

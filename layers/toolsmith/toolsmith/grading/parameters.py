@@ -1,5 +1,6 @@
 """Arguments compared by what they mean: citations, case names, clauses, free text, plain values."""
 
+import unicodedata
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from toolsmith.grading.settings import settings
 from toolsmith.grading.strict_values import same_value
 from toolsmith.grading.words import content_words, words_similarity
 
+LETTERS = ("Lu", "Ll", "Lt", "Lo")  # without modifiers, some of which are written for an apostrophe
 NO_KINDS: dict[str, str] = {}
 
 
@@ -70,6 +72,8 @@ def _similarity(kind: str, value: Any, values: list[Any], question: str | None) 
 def _best(kind: str, value: Any, values: list[Any], question: str | None) -> float:
     best = similarity = 0.0
     compare = KINDS.get(kind)
+    if compare is not None and isinstance(value, str) and not value.isascii() and _in_disguise(value, values):
+        return 0.0
     for accepted in values:
         if accepted is None:
             similarity = 0.0
@@ -81,6 +85,18 @@ def _best(kind: str, value: Any, values: list[Any], question: str | None) -> flo
     if 0.0 < best < 1.0 and isinstance(value, str) and _repeats(value, values, question):
         return 0.0
     return best
+
+
+def _in_disguise(value: str, values: list[Any]) -> bool:
+    """Whether a text has letters of an alphabet in which nothing accepted is written: what looks like an "a" and is
+    none. The digits and words around such letters name something, but not what the text seems to say.
+    """
+    return _beyond_latin(value) and not any(_beyond_latin(item) for item in values if isinstance(item, str))
+
+
+def _beyond_latin(text: str) -> bool:
+    letters = (letter for letter in unicodedata.normalize("NFKC", text) if letter > "\u024f")
+    return any(unicodedata.category(x) in LETTERS and "LATIN" not in unicodedata.name(x, "") for x in letters)
 
 
 def _repeats(value: str, values: list[Any], question: str | None) -> bool:

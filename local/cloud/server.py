@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -116,6 +117,15 @@ class Server:
         self.saver.stop()
 
 
+def _spare_survivors(phase: str, info: dict) -> None:
+    """What outlives a full search for garbage is left out of the next ones: models of services, stacks, modules.
+
+    Without it every such search halts all requests for a sixth of a second.
+    """
+    if phase == "stop" and info["generation"] == 2:
+        gc.freeze()
+
+
 async def _follow(parent: int, stop: asyncio.Event) -> None:
     while os.getppid() == parent:
         await asyncio.sleep(0.5)
@@ -136,6 +146,7 @@ def run(settings: Settings) -> None:
     pins.check_process()
     pins.check_runtime(settings.runtime)
     settings.data.mkdir(parents=True, exist_ok=True)
+    gc.callbacks.append(_spare_survivors)
     with _lock(settings.data / "lock"):
         if _listening(settings.port):
             raise Refused(f"port {settings.port} is taken on 127.0.0.1; choose another with --port")

@@ -1,12 +1,14 @@
 """What teaching a document in parallel costs above the teacher itself, on the local cloud with the deployed stack.
 
-    python benchmarks/fanout.py [--chunks N] [--concurrency N] [--out FILE]
+    python benchmarks/fanout.py [--chunks N] [--concurrency N] [--ahead] [--out FILE]
 
 The teacher waits 200 ms and has nothing to ask, so the rest is the machinery: the distributed map, the sandboxes,
 reading chunks, writing prompts, signing and answering the call, keeping answers and outcomes. A first document warms
 the sandboxes. Overhead is how much longer the map takes than its rounds of batches at 200 ms a chunk. Sandboxes and
 cloud share the cores of this machine, where Lambda would give each sandbox its own: so the CPU time of a chunk is told
-beside it, that of the functions and that of the cloud that stands in for AWS.
+beside it, that of the functions and that of the cloud that stands in for AWS. Where others use the machine too,
+`--ahead` (as root) keeps their programs waiting while the measured document is taught; what they cost in caches and
+clock stays in the figures.
 """
 
 import argparse
@@ -30,7 +32,7 @@ from local.cloud import Cloud  # noqa: E402
 from local.teacher import Reply  # noqa: E402
 
 LATENCY, PER_BATCH, LIMIT = 0.2, 10, 900
-MOST_OVERHEAD, MOST_TRANSITIONS, MOST_PAYLOAD = 0.10, 1.1, 32 * 1024
+MOST_OVERHEAD, MOST_TRANSITIONS, MOST_EVENTS, MOST_PAYLOAD = 0.10, 1.1, 2000, 32 * 1024
 
 
 def sleeps(system: str, user: str) -> Reply:
@@ -102,12 +104,22 @@ def _descends(number: int, pid: int, parents: dict[int, int]) -> bool:
     return number == pid
 
 
-def measure(cloud: Cloud, home: Path, chunks: int, concurrency: int) -> dict[str, Any]:
+def go_ahead(pid: int) -> None:
+    """Schedule a process, its children and this program before every ordinary one; new threads inherit it (Linux)."""
+    children = Path(f"/proc/{pid}/task").glob("*/children")
+    family = [pid, os.getpid(), *(int(child) for listed in children for child in listed.read_text().split())]
+    for thread in [int(task.name) for one in family for task in Path(f"/proc/{one}/task").iterdir()]:
+        os.sched_setscheduler(thread, os.SCHED_RR, os.sched_param(1))
+
+
+def measure(cloud: Cloud, home: Path, chunks: int, concurrency: int, ahead: bool) -> dict[str, Any]:
     changes = {"TeacherConcurrency": str(concurrency), "ChunksPerBatch": str(PER_BATCH), "MinNewExamples": "0",
                "TeacherMode": "on-demand"}  # fmt: skip
     stack.deploy(cloud, home, 0, changes)
     place = local_place(cloud)
     taught(place, "warm", document(2 * concurrency * PER_BATCH, 227))
+    if ahead:
+        go_ahead(cloud.pid)
     before = cpu_seconds(cloud.pid)
     arn = taught(place, "measured", document(chunks, 230))
     cloud_cpu, functions_cpu = (now - then for now, then in zip(cpu_seconds(cloud.pid), before, strict=True))
@@ -126,6 +138,7 @@ def measure(cloud: Cloud, home: Path, chunks: int, concurrency: int) -> dict[str
         "concurrency": concurrency,
         "cores": len(os.sched_getaffinity(0)),
         "load": round(os.getloadavg()[0], 1),
+        "ahead": ahead,
         "map_seconds": round(seconds, 2),
         "teacher_seconds": round(ideal, 2),
         "cpu_seconds_by_cores": round((cloud_cpu + functions_cpu) / len(os.sched_getaffinity(0)), 2),
@@ -143,6 +156,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chunks", type=int, default=1600)
     parser.add_argument("--concurrency", type=int, default=16)
+    parser.add_argument("--ahead", action="store_true", help="before all other programs of this machine (as root)")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "fanout.json")
     options = parser.parse_args(arguments)
     home = Path(tempfile.mkdtemp(prefix="fanout-"))
@@ -152,13 +166,14 @@ def main(arguments: Sequence[str]) -> int:
     cloud = Cloud(home / "cloud", port, teacher="benchmarks.fanout:sleeps", sandboxes=options.concurrency, idle=900.0,
                   follow=True)  # fmt: skip
     try:
-        result = measure(cloud.start(), home, options.chunks, options.concurrency)
+        result = measure(cloud.start(), home, options.chunks, options.concurrency, options.ahead)
     finally:
         cloud.stop()
         shutil.rmtree(home, ignore_errors=True)
     result["met"] = {
         f"overhead at most {MOST_OVERHEAD:.0%}": result["overhead"] <= MOST_OVERHEAD,
         f"at most {MOST_TRANSITIONS} transitions a chunk": result["transitions_per_chunk"] <= MOST_TRANSITIONS,
+        f"under {MOST_EVENTS} events in the parent's history": result["parent_events"] < MOST_EVENTS,
         f"payloads under {MOST_PAYLOAD} bytes": result["largest_payload"] < MOST_PAYLOAD,
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)

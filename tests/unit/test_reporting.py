@@ -358,6 +358,12 @@ def test_ticks_span_the_values(low, high):
     assert len(found) <= 8
 
 
+def test_a_curve_of_few_steps_names_whole_steps_only():
+    drawn = etree.fromstring(curves.chart("c", "training_loss", {"RFT": [(step, 1.0 / step) for step in range(1, 13)]}))
+    below = max(float(mark.get("y")) for mark in drawn.iter("text") if mark.text != "step")
+    assert [mark.text for mark in drawn.iter("text") if float(mark.get("y")) == below] == ["5", "10"]
+
+
 @pytest.mark.parametrize("reach", [0.004, 0.12, 0.49, 0.97])
 def test_a_chart_of_differences_holds_every_interval(reach):
     rows = [intervals.Row("a", {"score": {"mean": 0.0, "low": -reach, "high": reach}})]

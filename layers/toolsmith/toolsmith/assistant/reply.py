@@ -46,8 +46,8 @@ class Reply:
 def compose(steps: tuple[Step, ...], reason: str) -> str:
     """The answer: a paragraph a call, each statement with the number of its source."""
     if not steps:
-        why = "said that no tool is needed" if reason == "ok" else f"gave no plan that could be read ({reason})"
-        return f"The model {why}, so nothing was looked up."
+        none, unread = "says that none of its tools can answer this", f"gave no plan that could be read ({reason})"
+        return f"The model {none if reason == 'ok' else unread}, so nothing was looked up."
     return "\n".join(_SAY.get(step.name, _say_other)(step) for step in steps)
 
 

@@ -124,7 +124,7 @@ def chart(identity: str, name: str, series: Mapping[str, Points]) -> Markup:
         "svg",
         element("title", f"{title(name)} over steps", id=f"{identity}-title"),
         element("desc", describe(name, series), id=f"{identity}-desc"),
-        *_grid(up, [step for step in across if first <= step <= last], first, last),
+        *_grid(up, [step for step in across if first <= step <= last and step.is_integer()], first, last),
         *lines,
         role="img",
         viewBox=f"0 0 {WIDTH} {HEIGHT}",

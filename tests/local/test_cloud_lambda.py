@@ -170,7 +170,7 @@ def test_a_reserved_function_is_throttled(cloud):
 def test_output_reaches_the_log(cloud):
     invoke(cloud, "probe", do="remark", number=4711)
     logs = client(cloud, "logs")
-    found = logs.filter_log_events(logGroupName="/aws/lambda/probe", filterPattern='"4711"')["events"]
+    found = until(lambda: logs.filter_log_events(logGroupName="/aws/lambda/probe", filterPattern='"4711"')["events"])
     stream = found[0]["logStreamName"]
     lines = logs.get_log_events(logGroupName="/aws/lambda/probe", logStreamName=stream)["events"]
     text = "\n".join(line["message"] for line in lines)

@@ -1,9 +1,10 @@
 """The use cases of the ingest machine: one dropped file becomes chunks, examples and a settled ledger row."""
 
 import hashlib
+import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import PurePosixPath
@@ -65,7 +66,7 @@ def parse(intake: Store, work: Store, ledger: Ledger, event: Mapping[str, Any], 
     if not chunks:
         raise DocumentRejected("no_text", f"{key} holds no sentence that could be asked about")
     work.write_json(f"{folder}/parsed.json", parsed.to_json())
-    work.write_lines(f"{folder}/chunks.jsonl", chunks)
+    work.write_lines(chunks_key(digest), chunks)
     work.write(index_key(digest), tools.CorpusIndex.build(chunks, tools.load_canon(load_catalog())).to_bytes())
     firsts = range(0, len(chunks), chunking.batch)
     work.write_lines(
@@ -135,13 +136,14 @@ def _taught(
     """The outcomes of a batch, chunk by chunk."""
     from toolsmith import teaching  # here, because parse, settle and set_aside start faster without
 
-    chunks, index = _material(work, batch["document"], catalog.registry, threading.get_ident())
+    lines, index = _material(work, batch["document"], catalog.registry, threading.get_ident())
     asking, reviewing = _Asking(teacher, answers), _Asking(reviewer, answers) if reviewer else None
 
     def outcome(number: int) -> dict[str, Any]:
         review = teaching.reviewed_by(reviewing.about(number), catalog) if reviewing else None
         by = {"teacher": teacher.model_id, "review": review}
-        return teaching.teach_chunk(chunks[number], asking.about(number), catalog, index, seed, **by).to_dict()
+        chunk = json.loads(lines[number])
+        return teaching.teach_chunk(chunk, asking.about(number), catalog, index, seed, **by).to_dict()
 
     try:
         return [outcome(number) for number in range(batch["first"], batch["last"])]
@@ -150,12 +152,14 @@ def _taught(
 
 
 @lru_cache(maxsize=2)
-def _material(work: Store, digest: str, registry: str, thread: int) -> tuple[list[dict[str, Any]], tools.CorpusIndex]:
-    """The chunks of a document and their index, kept for the next batch: a long document has hundreds of batches.
+def _material(work: Store, digest: str, registry: str, thread: int) -> tuple[list[bytes], tools.CorpusIndex]:
+    """The lines of a document's chunks and their index, kept for the next batch: a long document has hundreds.
 
-    An index answers only the thread that opened it.
+    A sandbox teaches few of the chunks, so a line is decoded when its turn comes. An index answers only the thread
+    that opened it.
     """
-    return read_chunks(work, digest)
+    lines = [line for line in work.read(chunks_key(digest)).splitlines() if line]
+    return lines, _index(work, digest, map(json.loads, lines))
 
 
 class _TooSlow(Exception):
@@ -185,11 +189,20 @@ class _Asking:
 
 def read_chunks(work: Store, digest: str) -> tuple[list[dict[str, Any]], tools.CorpusIndex]:
     """A parsed document's chunks and their index; it is built anew where the document was parsed without."""
-    chunks, canon = work.read_lines(f"documents/{digest}/chunks.jsonl"), tools.load_canon(load_catalog())
+    chunks = work.read_lines(chunks_key(digest))
+    return chunks, _index(work, digest, chunks)
+
+
+def _index(work: Store, digest: str, chunks: Iterable[dict[str, Any]]) -> tools.CorpusIndex:
+    canon = tools.load_canon(load_catalog())
     try:
-        return chunks, tools.CorpusIndex.from_bytes(work.read(index_key(digest)), canon)
+        return tools.CorpusIndex.from_bytes(work.read(index_key(digest)), canon)
     except KeyError:
-        return chunks, tools.CorpusIndex.build(chunks, canon)
+        return tools.CorpusIndex.build(chunks, canon)
+
+
+def chunks_key(digest: str) -> str:
+    return f"documents/{digest}/chunks.jsonl"
 
 
 def index_key(digest: str) -> str:
@@ -212,7 +225,7 @@ def settle(work: Store, ledger: Ledger, digest: str) -> dict[str, Any]:
     "teacher_calls", "input_tokens" and "output_tokens".
     """
     batches = work.read_lines(f"documents/{digest}/batches.jsonl")
-    chunks = [chunk["id"] for chunk in work.read_lines(f"documents/{digest}/chunks.jsonl")]
+    chunks = [chunk["id"] for chunk in work.read_lines(chunks_key(digest))]
     lines: list[dict[str, Any]] = []
     totals: Counter[str] = Counter()
     reasons: Counter[str] = Counter()

@@ -259,8 +259,8 @@ class Bench:
         patch("boto3.resource", _SDK.resource)
         patch(botocore.endpoint, "time", self.nap)
         patch(bus, "time", self.nap)
-        for count in (AmazonCloudWatchEMFProvider.add_metric, AmazonCloudWatchEMFProvider.flush_metrics):
-            patch(AmazonCloudWatchEMFProvider, count.__name__, _alone(count))
+        for name in ("add_metric", "flush_metrics"):
+            patch(AmazonCloudWatchEMFProvider, name, _alone(getattr(AmazonCloudWatchEMFProvider, name)))
 
     @property
     def wire(self) -> wire.Wire:

@@ -15,6 +15,7 @@ from local.cli.report import fetch
 from local.cli.status import State, Teller, Watcher
 from local.cli.summary import write
 from toolsmith.events import FINAL
+from toolsmith.pipeline.start import from_object
 
 SAMPLES = stack.ROOT / "samples"
 PAUSE = 1.0
@@ -65,10 +66,10 @@ def run(arguments) -> int:
         watcher, teller = Watcher(place), Teller()
         recorder = Recorder(place)
         before = {execution["name"] for execution in watcher.executions("CustomizeMachine")}
-        ingested = _redrive_ingests(watcher)
+        _redrive_ingests(watcher)
         keys = upload(place, paths)
         _say(f"dropped {count} files")
-        _ingest(watcher, teller, len(keys) + ingested)
+        _ingest(watcher, teller, _names(place, keys))
         clock.lap("ingest")
         name = _customize(watcher, teller, before, arguments.seed)
         clock.lap("customize")
@@ -83,30 +84,41 @@ def _tell(teller: Teller, state: State) -> None:
         _say(line)
 
 
-def _redrive_ingests(watcher: Watcher) -> int:
-    """Go on with the ingests that failed in an earlier demo; returns how many ingests there have been so far."""
-    earlier = watcher.executions("IngestMachine")
-    for execution in earlier:
+def _redrive_ingests(watcher: Watcher) -> None:
+    """Go on with the ingests that failed in an earlier demo."""
+    for execution in watcher.executions("IngestMachine"):
         if execution["status"] in UNFINISHED:
             _say(f"{execution['name']} ended {execution['status']} before; redriving it")
             watcher.redrive(execution["executionArn"])
-    return len(earlier)
 
 
-def _ingest(watcher: Watcher, teller: Teller, awaited: int) -> None:
-    """Wait until `awaited` ingests have started and all are at rest. Raises Failed where one did not succeed."""
-    quiet = 0
+def _names(place: Place, keys: list[str]) -> list[set[str]]:
+    """The names under which each dropped file may be ingested: of its version, or of its ETag where there is none."""
+    s3, bucket, names = place.client("s3"), place.outputs["IntakeBucket"], []
+    for key in keys:
+        head = s3.head_object(Bucket=bucket, Key=key)
+        item = {"key": key, "etag": head["ETag"].strip('"')}
+        known = [item, {**item, "version-id": head.get("VersionId", "")}]
+        starts = [from_object({"bucket": {"name": bucket}, "object": each}) for each in known]
+        names.append({start.name for start in starts if start})
+    return names
+
+
+def _ingest(watcher: Watcher, teller: Teller, awaited: list[set[str]]) -> None:
+    """Wait until every file was ingested, or nothing has moved for GRACE seconds. Raises Failed where one failed."""
+    moved = time.monotonic()
     while True:
-        _tell(teller, watcher.state())
-        ingests = watcher.executions("IngestMachine")
-        failed = [execution for execution in ingests if execution["status"] in UNFINISHED]
+        state = watcher.state()
+        _tell(teller, state)
+        ingests = {execution["name"]: execution for execution in watcher.executions("IngestMachine")}
+        failed = [execution for execution in ingests.values() if execution["status"] in UNFINISHED]
         if failed:
             why = watcher.why(failed[0]["executionArn"])
             raise Failed(f"{failed[0]['name']} ended {failed[0]['status']}: {why}\n"
                          "Mend it, then run the same command again: it redrives what failed")  # fmt: skip
-        running = any(execution["status"] == "RUNNING" for execution in ingests)
-        quiet = 0 if running or len(ingests) < awaited else quiet + 1
-        if quiet >= 2:
+        if state.running_ingests:
+            moved = time.monotonic()
+        elif all(names & ingests.keys() for names in awaited) or time.monotonic() - moved > GRACE:
             return
         time.sleep(PAUSE)
 
@@ -152,7 +164,7 @@ def _take_up(watcher: Watcher, execution: dict) -> None:
         _say(f"{execution['name']} ended {execution['status']} before; redriving it")
         watcher.redrive(execution["executionArn"])
     else:
-        _say(f"these documents had their run already: {execution['name']}")
+        _say(f"these documents had their run already: {execution['name']}; --seed N or --fresh makes another")
 
 
 def _finish(arguments, place: Place, watcher: Watcher, recorder: Recorder, name: str, clock: Stopwatch) -> int:

@@ -31,7 +31,7 @@ def write(place: Place, watcher: Watcher, recorder: Recorder, run: str, folder: 
         "examples": _examples(documents),
         "ledger_balanced": all(int(r["chunks"]) == sum(int(r[name]) for name in OUTCOMES) for r in documents),
         "splits": report["dataset"]["counts"]["split"],
-        "abstention": report["dataset"]["counts"]["abstention"],
+        "abstention": report["dataset"]["counts"].get("abstention", {}),
         "scores": {arm: {name: arms[arm][name] for name in ("score", "talk_score")} for arm in ARMS if arm in arms},
         "gates": report["gates"],
         "curves": report["curves"],

@@ -5,11 +5,13 @@ batch. Of every group the best and the worst few are kept: they carry the signal
 Groups without spread teach nothing and are left out.
 
 What once earned the full reward is kept and learnt from again (self-imitation, Oh et al. 2018): drawing an answer costs
-more than learning from it. Prompts that are seldom answered rightly come up most, the others keep what is known known.
+more than learning from it, and prompts that are seldom answered rightly come up most. Where a prompt's reference is a
+plan, that plan itself can be learnt from beside the drawn answers, as in InstructGPT's mixed gradients (Ouyang et al.
+2022): so what is known stays known, and the answers are drawn for those prompts that nobody has labelled.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -19,10 +21,12 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from local.student import adapters
-from local.student.batches import GROUP, Row, answer_states, prompt_ids
+from local.student.batches import GROUP, Row, answer_states, prompt_ids, row
 from local.student.records import Prompt
 from local.student.sampler import Sampler
 from local.student.settings import Rft
+from local.student.sft import batches
+from toolsmith.datasets.export import plan
 from toolsmith.errors import TrainingDiverged
 
 Event = list[dict[str, Any]]
@@ -192,6 +196,21 @@ class Actor:
     ) -> None:
         self.model, self.tokenizer, self.settings, self.grader = model, tokenizer, settings, grader
         self.kept = Kept(settings.seed)
+        self.lessons: Iterator[list[Row]] | None = None
+
+    def study(self, prompts: Sequence[Prompt]) -> list[Prompt]:
+        """Keep the reference plans as demonstrations if they earn everything; returns the prompts that have none."""
+        shown = [p for p in prompts if isinstance(p.reference, dict) and p.reference.get("calls") is not None]
+        texts = [plan(p.reference) for p in shown]
+        events = [sample_event(p, 0, text) for p, text in zip(shown, texts, strict=True)]
+        rewards = grade(events, self.grader, self.settings.reward_batch)
+        good = [(p, text) for p, text, value in zip(shown, texts, rewards, strict=True) if value >= FULL]
+        if not good:
+            return list(prompts)
+        rows = [row(self.tokenizer, p.system, p.question, text) for p, text in good]
+        self.lessons = batches(rows, self.settings.demonstrations, self.settings.seed)
+        known = {id(p) for p, _ in good}
+        return [p for p in prompts if id(p) not in known]
 
     def answer(self, prompts: Sequence[Prompt], each: int) -> Drawn:
         """Draw `each` answers of every prompt from the present weights and have them graded."""
@@ -214,20 +233,22 @@ class Actor:
         return [bool(value < FULL) for part in parts for value in self.answer(part, 1).rewards[:, 0]]
 
     def learn(self, adamw: torch.optim.AdamW, rollouts: Sequence[Rollout]) -> tuple[float, float]:
-        """The step's updates, each from its share of the rollouts and of what was kept.
+        """The step's updates, each from its share of the rollouts, of what was kept and of the demonstrations.
 
         Returns the mean entropy and the last gradient's norm.
         """
         self.model.train()
-        again = [Rollout(row, self.settings.replay_weight) for row in self.kept.draw(self.settings.replay)]
+        shares, weight = self.settings.updates, self.settings.replay_weight
+        again = [Rollout(kept, weight) for kept in self.kept.draw(self.settings.replay)]
+        taught = [Rollout(lesson, weight) for lesson in next(self.lessons)] if self.lessons else []
         entropies, norm = [], 0.0
-        for update in range(self.settings.updates):
-            mine, old = rollouts[update :: self.settings.updates], again[update :: self.settings.updates]
+        for update in range(shares):
+            mine, *others = (part[update::shares] for part in (rollouts, again, taught))
             if mine:
                 entropies.append(_update(self.model, mine, self.settings.temperature))
-            if old:
-                _update(self.model, old, self.settings.temperature)
-            if mine or old:
+            for part in filter(None, others):
+                _update(self.model, part, self.settings.temperature)
+            if mine or any(others):
                 norm = adapters.apply(self.model, adamw, self.settings.optimizer.clip)
         return sum(entropies) / max(1, len(entropies)), norm
 
@@ -248,7 +269,8 @@ def train(
     tuned = adapters.add(model, settings.optimizer, settings.seed)
     adamw = adapters.optimizer(tuned, settings.optimizer)
     actor = Actor(tuned, tokenizer, settings, grader)
-    pool = Pool(prompts, settings.seed)
+    unknown = actor.study(prompts) if settings.demonstrations else []
+    pool = Pool(unknown if len(unknown) >= settings.prompts else prompts, settings.seed)
     if settings.screen:
         pool.put_first(actor.wrong(pool.prompts))
     for step in range(settings.steps):
@@ -259,7 +281,7 @@ def train(
         entropy, norm = actor.learn(adamw, drawn.kept(worth))
         if norm != norm:
             raise TrainingDiverged(f"gradient_norm is nan at step {step + 1}: lower optim_config.lr")
-        epoch = (step + 1) * settings.prompts / len(prompts)
+        epoch = (step + 1) * settings.prompts / len(pool.prompts)
         on_step(_measured(step + 1, epoch, drawn, worth, entropy, norm))
         if on_save and ((step + 1) % settings.save == 0 or step + 1 == settings.steps):
             on_save(tuned, step + 1)

@@ -49,7 +49,9 @@ class Rft:
     """prompts a step, rollouts a prompt; of every group the best and worst few are learnt from.
 
     screen: answer every prompt once before the first step, and begin with those answered wrongly.
-    replay: how many earlier, fully rewarded answers every update learns from again, with the advantage replay_weight.
+    replay: how many earlier, fully rewarded answers every step learns from again, with the advantage replay_weight.
+    demonstrations: how many reference plans every step learns from likewise; 0: answers are drawn for all prompts,
+    else only for those without a reference plan.
     """
 
     seed: int
@@ -68,6 +70,7 @@ class Rft:
     reward_batch: int
     replay: int
     replay_weight: float
+    demonstrations: int
     optimizer: Optimizer
 
 
@@ -185,6 +188,7 @@ def rft(tree: dict[str, Any]) -> Rft:
         reward_arn=str(recipe.get(f"{rollout}.rewards.api_endpoint.lambda_arn", "")),
         reward_batch=recipe.count(f"{rollout}.rewards.api_endpoint.lambda_batch_size", 128),
         replay=recipe.number(f"{strategy}.replay", int, 0),
+        demonstrations=recipe.number(f"{strategy}.demonstrations", int, 0),
         replay_weight=recipe.number(f"{strategy}.replay_weight", float, 1.0),
         optimizer=_optimizer(recipe, trainer, f"{trainer}.lr_scheduler"),
     )

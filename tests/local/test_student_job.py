@@ -148,7 +148,8 @@ def test_rft_starts_from_a_checkpoint_and_asks_the_reward_function_with_the_docu
     environment = prepare(tmp_path, "rft", rft_rows(), "train.jsonl", changes)
     environment["SM_BASE_CHECKPOINT"] = str(sft_job / "checkpoints" / "step_12")
     assert job.run(environment, invoke) == 0
-    asked_first = [len(rft_rows())]  # one answer to every prompt, to find those that are wrong
+    every = len(rft_rows())
+    asked_first = [every, every]  # every reference plan, to show it; one answer to every prompt, to find the wrong ones
     assert [len(event) for _, event in events] == asked_first + [10, 10, 4] * 2
     assert {arn for arn, _ in events} == {ARN}
     for _, event in events:
@@ -236,6 +237,40 @@ def test_the_pool_begins_with_the_wrong_ones_and_later_skips_flat_groups():
     assert {p.id for p in first} | {p.id for p in second} == {str(n) for n in range(8)}
     third = [p.id for p in pool.draw(6)]
     assert not {first[1].id, first[2].id} & set(third) and len(set(third)) == 6
+
+
+def actor_with_demonstrations(grader):
+    tree = yaml.safe_load(recipes.path("local/rft-lora.yaml").read_text())
+    tree["training_config"]["rollout"]["advantage_strategy"]["demonstrations"] = 2
+    tokenizer, model = base.load()
+    return rft.Actor(model, tokenizer, settings.rft(tree), grader)
+
+
+def test_reference_plans_that_earn_everything_are_demonstrated_and_the_rest_is_explored():
+    right, wrong = ({"category": "regulatory_definition", "calls": plan(law)["calls"]} for law in LAWS[:2])
+    asked = [
+        records.Prompt("labelled", "S", f"What does {LAWS[0]} say?", right),
+        records.Prompt("mislabelled", "S", f"What does {LAWS[1]} say?", wrong),
+        records.Prompt("unlabelled", "S", LAWS[2], {"facts": {"laws": []}}),
+    ]
+    seen = []
+
+    def grader(event):
+        seen.extend(event)
+        return [{"id": s["id"], "aggregate_reward_score": 1.0 if s["id"] == "labelled#0" else 0.8} for s in event]
+
+    actor = actor_with_demonstrations(grader)
+    assert [p.id for p in actor.study(asked)] == ["mislabelled", "unlabelled"]
+    assert [s["id"] for s in seen] == ["labelled#0", "mislabelled#0"]
+    lesson = next(actor.lessons)[0]
+    shown = actor.tokenizer.decode(lesson.ids[lesson.answer :], skip_special_tokens=True)
+    assert json.loads(shown) == right
+
+
+def test_a_reward_that_grants_nothing_leaves_no_demonstrations():
+    asked = [records.Prompt("labelled", "S", LAWS[0], {"category": "regulatory_definition", "calls": []})]
+    actor = actor_with_demonstrations(lambda event: [{"id": s["id"], "aggregate_reward_score": 0.5} for s in event])
+    assert actor.study(asked) == asked and actor.lessons is None
 
 
 def test_reinforcement_raises_the_reward():

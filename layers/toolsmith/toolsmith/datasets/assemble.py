@@ -27,8 +27,7 @@ class DatasetConfig:
     least: examples each split must have (fewer raise DatasetTooSmall). style: of the SFT answers.
     sft_limit: label only so many training examples for SFT (all when None); RFT has the whole training split.
     unlabelled: registers whose training questions are used without their plans, as people's own questions would be:
-    SFT does not see them. RFT then has these, with the facts that the tools find for them instead of a reference, and
-    as many labelled ones, so that what is known stays known.
+    SFT does not see them, and RFT has the facts that the tools find for them instead of a reference.
     abstention: share of each split that asks what no tool can answer (recipe abstention.json), from 0 to below 1.
     """
 
@@ -134,14 +133,11 @@ def _export(
 
     train, test = splits["train"], splits["test"]
     told = [example for example in train if example["register"] not in config.unlabelled]
-    asked = _asked(train, told) if len(told) < len(train) else train
     return {
-        "examples.jsonl": canonical.jsonl(
-            example | {"split": name} for name in SPLITS for example in splits[name]
-        ),
+        "examples.jsonl": canonical.jsonl(example | {"split": name} for name in SPLITS for example in splits[name]),
         "sft/train.jsonl": export.rows(_labelled(told, config.sft_limit), sft),
         "sft/validation.jsonl": export.rows(splits["validation"], sft),
-        "rft/train.jsonl": export.rows(asked, rft),
+        "rft/train.jsonl": export.rows(train, rft),
         "rft/validation.jsonl": export.rows(splits["validation"], rft),
         "eval/gen_qa.jsonl": export.rows(test, lambda e: export.eval_row(e, prompts.student)),
         "eval_tools/gen_qa.jsonl": export.rows(test, lambda e: export.eval_row(e, prompts.with_tools)),
@@ -149,14 +145,6 @@ def _export(
             test, lambda e: export.reference_row(e, e["register"] not in config.unlabelled)
         ),
     }
-
-
-def _asked(train: list[dict[str, Any]], told: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """All questions without labels and as many with, more where a job would have too few; in the order of their ids."""
-    untold = len(train) - len(told)
-    kept = {example["id"] for example in _labelled(told, max(untold, RFT_ROWS - untold))}
-    left = {example["id"] for example in told} - kept
-    return [example for example in train if example["id"] not in left]
 
 
 def _labelled(train: list[dict[str, Any]], limit: int | None) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from local.cloud.settings import ACCOUNT, REGION, Settings
 
 _target: contextvars.ContextVar[dict | None] = contextvars.ContextVar("eventbridge_target", default=None)
+_version: contextvars.ContextVar[str | None] = contextvars.ContextVar("s3_version", default=None)
 
 
 def configure(settings: Settings) -> None:
@@ -178,6 +179,31 @@ def start_machines_with(start: Callable) -> None:
 
     bridge._invoke_target = invoke_target
     bridge._dispatch_to_stepfunctions = lambda arn, payload: start(arn, payload, _target.get() or {})
+
+
+def name_versions() -> None:
+    """Name the version of an object in S3's events on the bus, as S3 does for buckets that keep versions.
+
+    Without it a file dropped again with the same content could not be told from a redelivered event.
+    """
+    storage, bridge = _module("services.s3"), _module("services.eventbridge")
+    fire, dispatch = storage._fire_s3_event, bridge._dispatch_event
+
+    def fire_event(*args, version_id: str | None = None, **more):
+        token = _version.set(version_id)
+        try:
+            return fire(*args, version_id=version_id, **more)
+        finally:
+            _version.reset(token)
+
+    def dispatch_event(event, *args, **more):
+        if _version.get() and event["Source"] == "aws.s3":
+            detail = json.loads(event["Detail"])
+            detail["object"]["version-id"] = _version.get()
+            event = {**event, "Detail": json.dumps(detail)}
+        return dispatch(event, *args, **more)
+
+    storage._fire_s3_event, bridge._dispatch_event = fire_event, dispatch_event
 
 
 def resource_type(name: str, create: Callable, update: Callable, delete: Callable) -> None:

@@ -115,7 +115,7 @@ def test_compliance_quotes_every_source_and_judges_nothing(corpus):
 
 @pytest.mark.parametrize(
     ("query", "said"),
-    [("17 CFR 240.16b-3", "exists"), ("17 CFR 240.99zz-9", "neither"), ("the moon", "does not exist")],
+    [("17 CFR 240.16b-3", "exists"), ("17 CFR 240.99zz-9", "neither"), ("the moon", "“the moon” does not exist")],
 )
 def test_a_citation_is_said_to_exist_only_where_something_speaks_for_it(corpus, query, said):
     reply = ask(corpus, f"Is {query} right?", plan("citation", ("citation_validator", {"query": query})))

@@ -68,12 +68,17 @@ def _unheld(what: str, status: str, who: str) -> str:
     return text.format(what=what, who=who) + ("" if who and "{who}" in text else ".")
 
 
+def _named(step: Step, known: str, asked: str) -> str:
+    """What a call is about: as the tool knows it, else the model's own words, in quotes."""
+    return step.result.get(known) or f"“{step.arguments[asked]}”"
+
+
 def _say_law(step: Step) -> str:
-    return _say_found(step.result.get("citation") or step.arguments["regulation"], step.result, step.sources)
+    return _say_found(_named(step, "citation", "regulation"), step.result, step.sources)
 
 
 def _say_cases(step: Step) -> str:
-    return _say_found(step.result.get("case") or step.arguments["query"], step.result, step.sources)
+    return _say_found(_named(step, "case", "query"), step.result, step.sources)
 
 
 def _say_compliance(step: Step) -> str:
@@ -89,7 +94,7 @@ def _say_compliance(step: Step) -> str:
 
 
 def _say_citation(step: Step) -> str:
-    what = step.result.get("citation") or step.arguments["query"]
+    what = _named(step, "citation", "query")
     exists = step.result.get("exists")
     verdict = {True: "exists", False: "does not exist", None: "is neither in the corpus nor in the citation tables"}
     shape = "" if step.result.get("well_formed", True) else ", and is not written as a citation"

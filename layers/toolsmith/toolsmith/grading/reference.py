@@ -69,8 +69,11 @@ def _expected(item: dict[str, Any]) -> Expected:
         name, accepted = item["Tool"], {key: _sample_values(given) for key, given in item.get("Parameters", {}).items()}
     else:
         (name, accepted), *_ = item.items()
-    if not isinstance(name, str) or not all([isinstance(values, list) for values in accepted.values()]):
+    if not isinstance(name, str):
         raise Malformed("invalid_reference")
+    for values in accepted.values():
+        if not isinstance(values, list):
+            raise Malformed("invalid_reference")
     return Expected(name, accepted)
 
 

@@ -49,6 +49,8 @@ class Judge:
         self._ordered = ordered
         self._tools = tools if isinstance(tools, list) else [tools]
         self._matchers = [Matcher(one, _schema_of(self._tools, one.name)) for one in self._expected or ()]
+        # The verdict alone, "ok" or the first error's code, on a list of calls that are already read.
+        self.check = self._matchers[0].check if len(self._matchers) == 1 else self._check_several
 
     def verdict(self, answer: Any) -> Verdict:
         """Judge one answer: a text, or calls that are already decoded."""
@@ -67,20 +69,17 @@ class Judge:
             return Verdict(True, OK, settings().trailing_text if read is not None and read.trailing else 1.0)
         return Verdict(False, reason, self._partial(calls))
 
-    def check(self, calls: list[Call]) -> str:
-        """The verdict alone, "ok" or the first error's code, on calls that are already read."""
+    def _check_several(self, calls: list[Call]) -> str:
         matchers = self._matchers
         if len(calls) != len(matchers):
             return "wrong_count"
-        if len(calls) == 1:
-            return matchers[0].check(calls[0])
         if self._ordered:
-            found = [matcher.check(call) for matcher, call in zip(matchers, calls, strict=True)]
+            found = [matcher.check([call]) for matcher, call in zip(matchers, calls, strict=True)]
             return next((reason for reason in found if reason != OK), OK)
         left = list(calls)
         for matcher in matchers:
-            for i, call in enumerate(left):
-                if matcher.check(call) == OK:
+            for i, (name, given) in enumerate(left):
+                if name in matcher.names and matcher.check_arguments(given) is OK:
                     del left[i]
                     break
             else:
@@ -132,14 +131,14 @@ class Judge:
 class Matcher(dict[str, Check]):
     """One accepted call, ready to be compared with calls; as a mapping, the check of every parameter met so far."""
 
+    __slots__ = ("_accepted", "_known", "_needed", "_properties", "_required", "name", "names")
+
     def __init__(self, expected: Expected, schema: dict[str, Any] | None) -> None:
         self.name, self._accepted = expected
-        # Providers whose API forbids dots in names get them as underscores; BFCL accepts that spelling for them.
-        spelled = schema["name"] if schema is not None else self.name
-        self.names = tuple({self.name, _underscored(self.name), spelled, _underscored(spelled)})
-        self._known = schema is not None
+        self.names = _spellings(self.name, schema)
         self._properties, self._required = _parameters(schema)
         self._needed = [parameter for parameter, values in self._accepted.items() if "" not in values]
+        self._known = schema is not None
 
     def __missing__(self, parameter: str) -> Check:
         declared, values = self._properties.get(parameter), self._accepted.get(parameter)
@@ -148,11 +147,15 @@ class Matcher(dict[str, Check]):
         check = self[parameter] = check_of(declared, values)
         return check
 
-    def check(self, call: Call) -> str:
-        """ "ok", or the code of the first error."""
-        name, given = call
-        if name != self.name and name not in self.names:
-            return "wrong_name"
+    def check(self, calls: list[Call]) -> str:
+        """ "ok" for a list of this call alone, or the code of the first error."""
+        if len(calls) != 1:
+            return "wrong_count"
+        name, given = calls[0]
+        return self.check_arguments(given) if name in self.names else "wrong_name"
+
+    def check_arguments(self, given: dict[str, Any]) -> str:
+        """The same for the arguments of a call whose name is right."""
         if not self._known:
             return "unknown_tool"
         for parameter in self._required:
@@ -186,6 +189,16 @@ class Matcher(dict[str, Check]):
             return False
 
 
+def _spellings(name: str, schema: dict[str, Any] | None) -> tuple[str, ...]:
+    """A call's name and the function's, each as it stands and with underscores for its dots, which some providers'
+    APIs forbid; BFCL accepts that spelling for them.
+    """
+    spelled = name if schema is None else schema["name"]
+    if spelled == name and "." not in name:
+        return (name,)
+    return tuple({name, _underscored(name), spelled, _underscored(spelled)})
+
+
 def _parameters(schema: dict[str, Any] | None) -> tuple[dict[str, Any], list[str]]:
     """The properties and the required names of a function, whatever stands there instead."""
     parameters = schema.get("parameters") if schema else None
@@ -217,14 +230,14 @@ def plain_calls(answer: Any) -> list[Call] | None:
 
 def _schema_of(tools: list[Any], name: str) -> dict[str, Any] | None:
     """The function of a name, else of its spelling with underscores for dots; of several the first counts."""
-    near, spelled = None, _underscored(name)
+    near = None
     for tool in tools:
         opened = _open(tool)
         if opened is None:
             continue
         if opened["name"] == name:
             return opened
-        if near is None and _underscored(opened["name"]) == spelled:
+        if near is None and _underscored(opened["name"]) == _underscored(name):
             near = opened
     return near
 

@@ -143,8 +143,12 @@ class _Texts(dict[Any, str]):
     Anything that is no text has the wrong type; what can't be a key raises TypeError (see `Matcher.check`).
     """
 
+    __slots__ = ("_accepted",)
+
     def __init__(self, values: list[Any]) -> None:
-        super().__init__((value, OK) for value in values if type(value) is str)
+        for value in values:
+            if type(value) is str:
+                self[value] = OK
         self._accepted: set[str] | None = None
 
     def __missing__(self, value: Any) -> str:

@@ -11,6 +11,7 @@ INGEST, CUSTOMIZE = "workflows/test_ingest.py", "workflows/test_customize.py"
 JOBS, DEPLOYMENT, REDRIVE = "workflows/test_jobs.py", "workflows/test_deployment.py", "workflows/test_redrive.py"
 SCALE, TEACHER = "workflows/test_scale.py", "unit/test_teacher_faults.py"
 FETCH, TEMPLATE, MACHINES = "unit/test_crawling_fetch.py", "template/test_template.py", "template/test_machines.py"
+HOSTILE_CLOUD = "security/test_hostile_cloud.py"
 BATCH, HOSTILE, OUTPUTS = (
     "unit/test_pipeline_batch.py",
     "documents/test_hostile.py",
@@ -67,7 +68,12 @@ ROWS = (
         6,
         "An admission slot is never given back",
         "No counter is kept by hand: Map and queue bound what runs at once",
-        at(SCALE, "no_more_batches_are_taught_at_once_than_the_parameter_says"),
+        at(
+            SCALE,
+            "no_more_batches_are_taught_at_once_than_the_parameter_says",
+            "teaching_of_all_documents_at_once_has_a_bound",
+            "documents_beyond_the_bound_wait_for_their_turn_and_get_it",
+        ),
     ),
     Row(
         7,
@@ -238,7 +244,9 @@ ROWS = (
             REDRIVE,
             "redriven_executions_end_as_undisturbed_ones",
             "states_before_the_failed_one_do_not_run_again",
-            "every_task_state_is_broken_in_some_scenario",
+            "every_state_that_calls_something_is_broken_in_some_scenario",
+            "a_map_that_could_not_read_its_items_or_write_its_results_goes_on",
+            "every_expression_is_evaluated",
         ),
     ),
     Row(
@@ -262,6 +270,7 @@ ROWS = (
         at(
             MACHINES,
             "every_task_has_a_timeout_and_retries_with_jitter_and_a_bound",
+            "every_task_retries_and_catches_by_the_table",
             "a_machine_bounds_its_time_and_speaks_jsonata",
         )
         + at(TEMPLATE, "what_must_not_go_unseen_has_an_alarm"),
@@ -313,7 +322,8 @@ ROWS = (
             "an_obedient_teacher_gets_nothing_into_the_dataset",
             "the_whole_lesson_stays_clean_and_settles",
         )
-        + at(HOSTILE, "hidden_text_stays_hidden", "visible_orders_are_flagged"),
+        + at(HOSTILE, "hidden_text_stays_hidden", "visible_orders_are_flagged")
+        + at(HOSTILE_CLOUD, "injected_orders_and_what_they_ask_for_are_nowhere"),
         aws="how often a language model obeys: measured with the teacher in use, not with the embedded one",
     ),
     Row(
@@ -324,7 +334,9 @@ ROWS = (
             "unit/test_datasets.py",
             "secrets_and_personal_numbers_never_reach_a_file",
             "an_example_with_a_secret_is_left_out_and_counted",
-        ),
+        )
+        + at("security/test_hostile_content.py", "seeded_secrets_reach_no_dataset_log_event_or_mail")
+        + at(HOSTILE_CLOUD, "secrets_and_personal_numbers_are_nowhere_but_in_the_documents"),
     ),
     Row(
         38,
@@ -363,7 +375,7 @@ ROWS = (
     Row(
         42,
         "A role may too much",
-        "No wildcard actions, named resources, PassRole to one service",
+        "No wildcard actions, named resources, PassRole to one service; every grant is needed by a recorded call",
         at(
             TEMPLATE,
             "no_statement_grants_every_action",
@@ -371,7 +383,13 @@ ROWS = (
             "roles_are_passed_to_one_named_service_only",
             "a_machine_may_invoke_exactly_the_functions_it_calls",
         )
-        + at("local/test_cloud_sam.py", "a_permission_taken_from_the_template_is_missed"),
+        + at("local/test_cloud_sam.py", "a_permission_taken_from_the_template_is_missed")
+        + at(
+            "security/test_least_privilege.py",
+            "every_call_is_granted",
+            "no_statement_can_be_taken_away",
+            "a_statement_of_a_resource_is_missed_by_a_rule_of_the_template",
+        ),
     ),
     Row(
         43,
@@ -387,7 +405,13 @@ ROWS = (
     Row(
         44,
         "A dependency is replaced",
-        "Every requirement is exact",
+        "Packages are locked by hash, licences listed, advisories asked for; a rebuild gives the same bytes",
+        at(
+            "security/test_supply.py",
+            "everything_that_is_installed_has_a_hash",
+            "the_page_of_licences_is_that_of_the_locks",
+            "an_advisory_is_told_and_an_unreachable_service_is_no_fault",
+        ),
         aws="advisories appear after a release: the pipeline asks for them where it has a network",
     ),
     Row(

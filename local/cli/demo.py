@@ -65,7 +65,7 @@ def run(arguments) -> int:
         place = local_place(cloud)
         watcher, teller = Watcher(place), Teller()
         recorder = Recorder(place)
-        before = {execution["name"] for execution in watcher.executions("CustomizeMachine")}
+        before = {execution["name"] for execution in watcher.runs()}
         _redrive_ingests(watcher)
         keys = upload(place, paths)
         _say(f"dropped {count} files")
@@ -127,7 +127,7 @@ def _customize(watcher: Watcher, teller: Teller, before: set[str], seed: int) ->
     """Wait for the run that starts by itself, or take up the run that this corpus has had already."""
     limit = time.monotonic() + GRACE
     while True:
-        runs = watcher.executions("CustomizeMachine")
+        runs = watcher.runs()
         fresh = [e for e in runs if e["name"] not in before or e["status"] == "RUNNING"]
         if not fresh:
             had = _run_of_this_corpus(watcher, seed)
@@ -141,10 +141,10 @@ def _customize(watcher: Watcher, teller: Teller, before: set[str], seed: int) ->
                     f"by itself from {watcher.parameters['MinNewExamples']} (MinNewExamples). Drop more documents"
                 )
         if fresh:
-            state = watcher.state(fresh[0]["name"])
-            _tell(teller, state)
-            if fresh[0]["status"] != "RUNNING":
-                return fresh[0]["name"]
+            first = fresh[-1]
+            _tell(teller, watcher.state(first["name"]))
+            if first["status"] != "RUNNING":
+                return first["name"]
         time.sleep(PAUSE)
 
 

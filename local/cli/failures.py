@@ -20,4 +20,6 @@ def told(error: Exception) -> str | None:
         return f"{error}; configure the AWS CLI (`aws configure`), or leave out --stack for the local cloud"
     if "NoRegionError" in family:
         return "no region is set; set AWS_REGION=us-east-1, the region of the stack"
+    if family & {"ConnectionError", "HTTPClientError"} and "//127.0.0.1:" in str(error):
+        return "the local cloud does not answer any more; `toolsmith demo` or `toolsmith up` goes on where it stopped"
     return str(error) if family & {"BotoCoreError", "ClientError", "CloudError"} else None

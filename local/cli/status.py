@@ -96,6 +96,12 @@ class Watcher:
         found = [e for page in pages.paginate(stateMachineArn=self._out[machine], **wanted) for e in page["executions"]]
         return sorted(found, key=lambda execution: execution["startDate"], reverse=True)
 
+    def runs(self) -> list[dict[str, Any]]:
+        """Executions of the customize machine, newest first, without those of requests that were set aside."""
+        admitted = {row["id"] for row in self.rows("RUN")}
+        found = self.executions("CustomizeMachine")
+        return [each for each in found if each["status"] != "SUCCEEDED" or each["name"] in admitted]
+
     def redrive(self, arn: str) -> None:
         """Go on with a failed execution from the state that failed; finished states are not run again."""
         self._clients["stepfunctions"].redrive_execution(executionArn=arn)
@@ -112,15 +118,19 @@ class Watcher:
         return f"{told['error']}: {told['cause']}"[:1000]
 
     def state(self, run: str | None = None) -> State:
-        """The state now; of the newest run where none is named. `run` stays None where no such run exists."""
+        """The state now; of the newest run that goes on, else of the newest, where none is named.
+
+        `run` stays None where no such run exists.
+        """
         found = State()
         rows = self.rows("DOCUMENT")
         ingests = self.executions("IngestMachine")
         self._documents(found, rows, ingests)
         teacher = self.parameters.get("Teacher", "")
         found.usd = outlook.teacher_usd(teacher, rows, self._prices)
-        runs = self.executions("CustomizeMachine")
-        execution = next((e for e in runs if run is None or e["name"] == run), None)
+        runs = self.runs()
+        named = [e for e in runs if run is None or e["name"] == run]
+        execution = next((e for e in named if e["status"] == "RUNNING"), named[0] if named else None)
         if execution:
             found.run, found.run_status = execution["name"], execution["status"]
             found.phase = self._phase(execution["executionArn"])

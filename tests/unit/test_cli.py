@@ -6,6 +6,7 @@ import json
 import threading
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from local.cli import main
 from local.cli.main import _parser
@@ -166,6 +167,14 @@ def test_a_fault_of_the_program_itself_is_not_hidden(monkeypatch):
     monkeypatch.setattr(grade, "run", broken)
     with pytest.raises(AssertionError):
         main(["grade"])
+
+
+@pytest.mark.parametrize(("address", "says"), [("http://127.0.0.1:4566/", "goes on where it stopped"),
+                                               ("https://s3.us-east-1.amazonaws.com/", "s3.us-east-1")])  # fmt: skip
+def test_only_of_a_local_cloud_that_went_away_it_is_said_how_to_go_on(address, says):
+    from local.cli.failures import told
+
+    assert says in told(EndpointConnectionError(endpoint_url=address))
 
 
 def test_an_interrupt_says_that_nothing_is_lost(monkeypatch, capsys):

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from local.cli import outlook, watch
 from local.cli.failures import Failed, Misused
 from local.cli.outlook import Timed
-from local.cli.status import JobState, State, _timed, foresee
+from local.cli.status import JobState, State, Watcher, _timed, foresee
 from toolsmith.customization.jobs import job_name
 
 ESTIMATE = [{"stage": stage, "hours": hours} for stage, hours in
@@ -158,6 +158,37 @@ def test_documents_are_told_again_only_when_they_move(watching, capsys):
         "documents 0/3 settled · chunks 0/0 · examples 0",
         "run-1: SUCCEEDED",
     ]
+
+
+class Listing:
+    """A place that lists these executions of every machine, newest first, and these ledger rows of runs."""
+
+    def __init__(self, executions, admitted):
+        self.outputs = dict.fromkeys(("CustomizeMachine", "IngestMachine", "LedgerTable", "WorkBucket"), "x")
+        self.parameters = {}
+        self._executions, self._admitted = executions, admitted
+
+    def client(self, service):
+        return self
+
+    def get_paginator(self, operation):
+        rows = [{"id": {"S": name}} for name in self._admitted]
+        started = [{"name": name, "status": status, "executionArn": name, "startDate": -place}
+                   for place, (name, status) in enumerate(self._executions)]  # fmt: skip
+        listed = {"query": {"Items": rows}, "list_executions": {"executions": started}}
+        return argparse.Namespace(paginate=lambda **_: [listed[operation]])
+
+
+def test_a_request_that_was_set_aside_is_no_run():
+    listing = Listing([("aside", "SUCCEEDED"), ("failed", "FAILED"), ("done", "SUCCEEDED")], ["done"])
+    assert [run["name"] for run in Watcher(listing).runs()] == ["failed", "done"]
+
+
+def test_the_run_that_goes_on_is_watched_though_a_newer_one_ended(monkeypatch):
+    watcher = Watcher(Listing([("newer", "FAILED"), ("older", "RUNNING")], ["newer", "older"]))
+    for name in ("_documents", "_phase", "_jobs", "_eta"):
+        monkeypatch.setattr(watcher, name, lambda *_: [])
+    assert (watcher.state().run, watcher.state("newer").run) == ("older", "newer")
 
 
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])

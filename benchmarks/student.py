@@ -240,18 +240,20 @@ def run(options: argparse.Namespace, say: Callable[[str], None] = say) -> dict[s
         bench.keep("constant", [constant_answer(data.plans)] * len(data.asked))
         bench.measure("base", model, tokenizer)
         bench.measure("base_tools", model, tokenizer, data.system_tools)
-    for seed in options.seeds:
-        bench.seed(seed, options.stages, options.keep)
-    documents = len({e["document"] for e in data.asked})
-    return {
+    facts = {
         "split": options.split,
         "reward": options.reward,
         "questions": len(data.asked),
-        "documents": documents,
+        "documents": len({e["document"] for e in data.asked}),
         "changes": options.set,
-        "arms": bench.arms,
-        "differences": bench.differences(options.seeds),
     }
+    result: dict[str, Any] = facts
+    for seed in options.seeds:
+        bench.seed(seed, options.stages, options.keep)
+        result = facts | {"arms": bench.arms, "differences": bench.differences(options.seeds)}
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")  # a stopped run keeps its seeds
+    return result
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -269,8 +271,6 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     result = run(options)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     for name, found in result["differences"].items():
         say(f"{name}: {100 * found['mean']:+.1f} [{100 * found['low']:.1f}, {100 * found['high']:.1f}]")
 

@@ -20,7 +20,7 @@ from local.student.values import Words, words
 from toolsmith import catalog
 
 VOCABULARY = 5120
-STEPS, RATE = 2400, 2.5e-3
+STEPS, RATE = 6000, 2.5e-3
 DOMAINS, QUESTIONS = 2, 10  # a step: so many domains, so many questions about each
 PASSES = 2  # rows of like length run together
 WARMUP = 50

@@ -21,6 +21,7 @@ _NUMBERS = {
     "reward": re.compile(r"critic/rewards/mean[=:]\s*(-?[\d.]+(?:[eE][+-]?\d+)?)"),
     "entropy": re.compile(r"actor/entropy[=:]\s*(-?[\d.]+(?:[eE][+-]?\d+)?)"),
 }
+APPROVAL = "AskApproval"  # the state of the customize machine that waits for a person
 _EVALUATED = re.compile(r"evaluated=(\d+)/(\d+)")
 
 
@@ -110,11 +111,15 @@ class Watcher:
         """The error that ended an execution; empty where none did."""
         return self._clients["stepfunctions"].describe_execution(executionArn=arn).get("error", "")
 
-    def why(self, arn: str) -> str:
-        """Error and message of an execution that did not succeed."""
+    def failure(self, arn: str) -> dict[str, str]:
+        """What the event "Run Failed" says of an execution that did not succeed: "error", "cause" and "remedy"."""
         states = self._clients["stepfunctions"]
         found = states.describe_execution(executionArn=arn)
-        told = failure_of(found, failed_item(states, found))
+        return failure_of(found, failed_item(states, found))
+
+    def why(self, arn: str) -> str:
+        """Error and message of an execution that did not succeed."""
+        told = self.failure(arn)
         return f"{told['error']}: {told['cause']}"[:1000]
 
     def state(self, run: str | None = None) -> State:
@@ -257,6 +262,8 @@ def progress(state: State) -> str:
     if state.run_status != "RUNNING":
         return f"{state.run}: {state.run_status}"
     jobs = [_describe_job(job) for job in state.jobs if job.status == "InProgress"]
+    if not jobs and state.phase == APPROVAL:
+        return f"{state.run} waits for `toolsmith approve {state.run}` or `toolsmith reject {state.run}`"
     return f"{state.run}: {' · '.join(jobs) or state.phase or 'starting'}"
 
 

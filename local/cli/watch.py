@@ -35,8 +35,17 @@ def run(arguments) -> int:
         if line := teller.line(state):
             print(json.dumps(state.to_json()) if arguments.json else line, flush=True)
         if arguments.once or _at_rest(state, arguments.run):
+            _tell_failure(watcher, state)
             return 0 if state.run_status in (None, "SUCCEEDED", "RUNNING") else 1
         time.sleep(PAUSE)
+
+
+def _tell_failure(watcher: Watcher, state: State) -> None:
+    if state.run_status in (None, "RUNNING", "SUCCEEDED"):
+        return
+    arn = next(each["executionArn"] for each in watcher.runs() if each["name"] == state.run)
+    told = watcher.failure(arn)
+    print(f"{state.run} ended with {told['error']}: {told['cause']}\nNext: {told['remedy']}", file=sys.stderr)
 
 
 def _passes(error: Exception) -> bool:

@@ -10,7 +10,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from local.cli import outlook, watch
 from local.cli.failures import Failed, Misused
 from local.cli.outlook import Timed
-from local.cli.status import JobState, State, Watcher, _timed, foresee
+from local.cli.status import APPROVAL, JobState, State, Watcher, _timed, foresee
+from tests.template.loading import ROOT
 from toolsmith.customization.jobs import job_name
 
 ESTIMATE = [{"stage": stage, "hours": hours} for stage, hours in
@@ -110,6 +111,12 @@ class Scripted:
         self.made += 1
         return self
 
+    def runs(self):
+        return [{"name": "run-1", "executionArn": "arn:1"}]
+
+    def failure(self, arn):
+        return {"error": "RunRejected", "cause": "too dear", "remedy": "toolsmith redrive run-1"}
+
     def state(self, run):
         moment = self.moments.pop(0)
         if isinstance(moment, Exception):
@@ -192,8 +199,21 @@ def test_the_run_that_goes_on_is_watched_though_a_newer_one_ended(monkeypatch):
 
 
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
-def test_a_run_that_fails_ends_watching_with_one(watching, status):
+def test_a_run_that_fails_ends_watching_with_one_and_says_why_and_what_to_do(watching, status, capsys):
     assert watching(running(), State(run="run-1", run_status=status))[0] == 1
+    said = capsys.readouterr().err
+    assert "RunRejected: too dear" in said and "toolsmith redrive run-1" in said
+
+
+def test_a_run_that_waits_for_a_person_says_how_to_answer(watching, capsys):
+    watching(State(run="run-1", run_status="RUNNING", phase=APPROVAL), once=True)
+    said = capsys.readouterr().out
+    assert "toolsmith approve run-1" in said and "toolsmith reject run-1" in said
+
+
+def test_the_state_that_waits_for_a_person_is_one_of_the_machine():
+    machine = json.loads((ROOT / "statemachines" / "customize.asl.json").read_text(encoding="utf-8"))
+    assert machine["States"][APPROVAL]["Resource"].endswith("waitForTaskToken")
 
 
 def test_a_cloud_that_goes_away_and_comes_back_is_watched_on(watching, capsys):

@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, Qwen2Config
 from local.student import adapters, base, batches, model, sampler
 from local.student.settings import Optimizer
 from local.student.tokenizer import MARK
+from toolsmith import catalog
 from toolsmith.errors import InvalidInput
 
 SYSTEM = "Plan the work. " * 12
@@ -137,7 +138,8 @@ def prompts(tokenizer):
 
 def test_greedy_answers_equal_the_librarys(tokenizer):
     trained = base.load()[1].eval()  # one without training has near ties, which rounding decides
-    asked = prompts(tokenizer)
+    system = catalog.student_system_prompt(catalog.load_catalog())
+    asked = [batches.prompt_ids(tokenizer, system, q) for q in QUESTIONS]
     mine = sampler.Sampler(trained, tokenizer.eos_token_id).sample(asked, 1, 24, 0.0)
     theirs = sampler._library_sample(trained, asked, 1, 24, 0.0, tokenizer.eos_token_id)
     assert mine == theirs

@@ -70,8 +70,8 @@ def _training_data(report: Report) -> str:
     everything = counts.get("examples", 0)
     return (
         f"## Training data\n\n{everything} questions ({split}). {everything - untaught} of them ({sources}) were "
-        f"written by the teacher about {len(report['documents'])} documents; each was checked for form, executed against "
-        f"the corpus and traced to its source.{by_hand} {len(report['rejected'])} documents were set aside. "
+        f"written by the teacher about {len(report['documents'])} documents; each was checked for form, executed "
+        f"against the corpus and traced to its source.{by_hand} {len(report['rejected'])} documents were set aside. "
         "Splits share no company, CFR part or case."
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.cli import stack, teachers
-from local.cli.drop import SKIP, upload
+from local.cli.drop import SKIP, Dropped, upload
 from local.cli.failures import Failed
 from local.cli.place import Place, cloud_of, files_of, local_place
 from local.cli.record import Recorder
@@ -67,9 +67,9 @@ def run(arguments) -> int:
         recorder = Recorder(place)
         before = {execution["name"] for execution in watcher.runs()}
         _redrive_ingests(watcher)
-        keys = upload(place, paths)
+        dropped = upload(place, paths)
         _say(f"dropped {count} files")
-        _ingest(watcher, teller, _names(place, keys))
+        _ingest(watcher, teller, ingest_names(place.outputs["IntakeBucket"], dropped))
         clock.lap("ingest")
         name = _customize(watcher, teller, before, arguments.seed)
         clock.lap("customize")
@@ -92,13 +92,12 @@ def _redrive_ingests(watcher: Watcher) -> None:
             watcher.redrive(execution["executionArn"])
 
 
-def _names(place: Place, keys: list[str]) -> list[set[str]]:
+def ingest_names(bucket: str, dropped: list[Dropped]) -> list[set[str]]:
     """The names under which each dropped file may be ingested: of its version, or of its ETag where there is none."""
-    s3, bucket, names = place.client("s3"), place.outputs["IntakeBucket"], []
-    for key in keys:
-        head = s3.head_object(Bucket=bucket, Key=key)
-        item = {"key": key, "etag": head["ETag"].strip('"')}
-        known = [item, {**item, "version-id": head.get("VersionId", "")}]
+    names = []
+    for file in dropped:
+        item = {"key": file.key, "etag": file.etag}
+        known = [item, {**item, "version-id": file.version}]
         starts = [from_object({"bucket": {"name": bucket}, "object": each}) for each in known]
         names.append({start.name for start in starts if start})
     return names

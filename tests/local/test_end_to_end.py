@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from local.cli import stack
+from local.cli.demo import ingest_names
 from local.cli.drop import upload
 from local.cli.place import local_place
 from local.cli.record import Recorder
@@ -64,7 +65,7 @@ def ingested(world):
     samples = sorted((ROOT / "samples" / "edgar").glob("*"))[:8] + sorted((ROOT / "samples" / "caselaw").glob("*"))[:4]
     samples += sorted((ROOT / "samples" / "regulations").glob("*"))[:4]
     recorder, watcher = Recorder(place), Watcher(place)
-    keys = upload(place, [*samples, bad])
+    dropped = upload(place, [*samples, bad])
     until(lambda: documents(watcher, "settled"), "a first document is settled")
     cloud.kill()
     cloud.start()
@@ -72,11 +73,11 @@ def ingested(world):
     watcher = Watcher(place)
     until(lambda: len(documents(watcher, "settled")) == len(samples), "every sample is settled")
     until(lambda: len(watcher.rows("REJECTED")) == 2, "both bad files are set aside")
-    return place, watcher, recorder, keys
+    return place, watcher, recorder, dropped
 
 
 def test_every_chunk_is_accounted_for_and_the_machines_are_at_rest(ingested):
-    _, watcher, _, keys = ingested
+    place, watcher, _, dropped = ingested
     rows = documents(watcher, "settled")
     assert all(int(row["chunks"]) == sum(int(row[name]) for name in OUTCOMES) for row in rows)
     assert sum(int(row["examples"]) for row in rows) > 100
@@ -86,7 +87,9 @@ def test_every_chunk_is_accounted_for_and_the_machines_are_at_rest(ingested):
         ),
         "no ingest runs",
     )
-    assert len(executions) == len(keys)
+    assert len(executions) == len(dropped)
+    ran = {execution["name"] for execution in executions}
+    assert all(names & ran for names in ingest_names(place.outputs["IntakeBucket"], dropped)), "refused files too"
 
 
 def test_nothing_that_was_finished_was_done_again(ingested):

@@ -86,6 +86,26 @@ def test_the_order_depends_on_the_chunk_and_the_seed_alone(catalog):
     assert all(len(o.categories) == axes.questions for o in orders)
 
 
+def weighted(folder, weights):
+    shutil.copytree(recipes.path("securities"), folder)
+    axes = json.loads((folder / "diversity.json").read_text(encoding="utf-8"))
+    (folder / "diversity.json").write_text(json.dumps(axes | {"register_weights": weights}), encoding="utf-8")
+    return load_catalog(folder)
+
+
+def test_registers_come_up_by_their_weights(catalog, tmp_path):
+    first, *others = Axes.of(catalog).registers
+    heavy = weighted(tmp_path / "heavy", {first: 30.0, others[0]: 0.0})
+    canon = load_canon(heavy)
+    drawn = Counter(sample(heavy, canon, chunk(f"d{n}-0-0"), 1).register for n in range(80))
+    assert drawn[first] > 50 and not drawn[others[0]]
+
+
+def test_a_weight_of_no_register_is_refused(tmp_path):
+    with pytest.raises(RecipeInvalid, match="'shouting', which is no register"):
+        Axes.of(weighted(tmp_path / "wrong", {"shouting": 1.0}))
+
+
 @pytest.mark.parametrize("source", ["filing", "regulation", "opinion"])
 def test_every_category_of_a_source_gets_its_turn_and_no_other(catalog, source):
     canon = load_canon(catalog)

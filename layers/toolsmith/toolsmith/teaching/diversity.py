@@ -63,6 +63,7 @@ class Axes:
     weights: Mapping[str, float] = field(default_factory=dict)
     regulations: int = 2
     cases: int = 2
+    register_weights: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     @lru_cache(maxsize=8)
@@ -78,11 +79,14 @@ class Axes:
                 raw["category_weights"],
                 raw["named_per_chunk"]["regulations"],
                 raw["named_per_chunk"]["cases"],
+                raw.get("register_weights", {}),
             )
         except (KeyError, json.JSONDecodeError) as wrong:
             raise RecipeInvalid(f"diversity.json: {wrong!r} is missing or broken") from wrong
         if unknown := set(axes.weights) - set(catalog.categories):
             raise RecipeInvalid(f"diversity.json: {', '.join(sorted(unknown))} is no category of the catalog")
+        if unknown := set(axes.register_weights) - set(axes.registers):
+            raise RecipeInvalid(f"diversity.json: register_weights names {sorted(unknown)[0]!r}, which is no register")
         if not all((axes.questions, axes.personas, axes.registers, axes.difficulties)):
             raise RecipeInvalid("diversity.json: every axis needs at least one value")
         return axes
@@ -98,7 +102,8 @@ def sample(catalog: Catalog, canon: Canon, chunk: Chunk, seed: int, index: Corpu
     """The order for `chunk`; `index` adds stored opinions on the same matter to the cases that may be named."""
     axes = Axes.of(catalog)
     draw = generator(chunk, seed, "order")
-    persona, register = draw.choice(axes.personas), draw.choice(axes.registers)
+    persona = draw.choice(axes.personas)
+    (register,) = draw.choices(axes.registers, [axes.register_weights.get(name, 1.0) for name in axes.registers])
     difficulty = draw.choice(axes.difficulties)
     regulations = _named(canon.tables["known"]["regulations"], chunk["text"], axes.regulations, draw)
     stored = index.related_opinions(chunk["text"], 1) if index else []

@@ -70,7 +70,7 @@ def verdict(facts: RunFacts) -> str:
     if candidate == "rft":
         text += f", SFT {scores['sft']}" if "sft" in scores else ""
     elif "rft" in scores:
-        text += f"; RFT {scores['rft']} did not beat it"
+        text += f"; RFT {scores['rft']} is no proof of being better"
     return text + _control(facts, scores) + "."
 
 

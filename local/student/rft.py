@@ -240,7 +240,8 @@ class Actor:
         self.model.train()
         shares, weight = self.settings.updates, self.settings.replay_weight
         again = [Rollout(kept, weight) for kept in self.kept.draw(self.settings.replay)]
-        taught = [Rollout(lesson, weight) for lesson in next(self.lessons)] if self.lessons else []
+        lessons = next(self.lessons) if self.lessons else []
+        taught = [Rollout(lesson, self.settings.demonstration_weight) for lesson in lessons]
         entropies, norm = [], 0.0
         for update in range(shares):
             mine, *others = (part[update::shares] for part in (rollouts, again, taught))

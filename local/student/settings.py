@@ -50,7 +50,7 @@ class Rft:
 
     screen: answer every prompt once before the first step, and begin with those answered wrongly.
     replay: how many earlier, fully rewarded answers every step learns from again, with the advantage replay_weight.
-    demonstrations: how many reference plans every step learns from likewise; 0: answers are drawn for all prompts,
+    demonstrations: how many reference plans every step learns from likewise, with demonstration_weight; 0: answers are drawn for all prompts,
     else only for those without a reference plan.
     """
 
@@ -71,6 +71,7 @@ class Rft:
     replay: int
     replay_weight: float
     demonstrations: int
+    demonstration_weight: float
     optimizer: Optimizer
 
 
@@ -189,6 +190,7 @@ def rft(tree: dict[str, Any]) -> Rft:
         reward_batch=recipe.count(f"{rollout}.rewards.api_endpoint.lambda_batch_size", 128),
         replay=recipe.number(f"{strategy}.replay", int, 0),
         demonstrations=recipe.number(f"{strategy}.demonstrations", int, 0),
+        demonstration_weight=recipe.number(f"{strategy}.demonstration_weight", float, 1.0),
         replay_weight=recipe.number(f"{strategy}.replay_weight", float, 1.0),
         optimizer=_optimizer(recipe, trainer, f"{trainer}.lr_scheduler"),
     )

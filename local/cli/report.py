@@ -26,6 +26,12 @@ def fetch(place: Place, run: str, folder: Path) -> dict[str, Path]:
     return found
 
 
+def fetch_index(place: Place, folder: Path) -> Path:
+    """Download the page that compares the runs; it links to the reports of runs that were fetched beside it."""
+    place.client("s3").download_file(place.outputs["WorkBucket"], "runs/index.html", str(folder / "index.html"))
+    return folder / "index.html"
+
+
 def run(arguments) -> int:
     place = place_of(arguments)
     rows = Watcher(place).rows("RUN")
@@ -38,9 +44,13 @@ def run(arguments) -> int:
     if name not in {row["id"] for row in rows}:
         raise Misused(f"no run is named {name}; `toolsmith watch` shows the names")
     files = fetch(place, name, arguments.out or arguments.home / "reports" / name)
+    if not arguments.out:
+        files["index.html"] = fetch_index(place, arguments.home / "reports")
     if arguments.json:
         print(json.dumps({"run": name, **{file: str(path) for file, path in files.items()}}))
     else:
         print(files["report.html"].absolute())
         print(json.loads(files["report.json"].read_text()).get("verdict", ""), file=sys.stderr)
+        if "index.html" in files:
+            print(f"all runs compared: {files['index.html'].absolute()}", file=sys.stderr)
     return 0

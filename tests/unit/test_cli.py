@@ -4,6 +4,7 @@ import http.server
 import importlib
 import json
 import threading
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
@@ -275,6 +276,19 @@ def test_the_report_of_a_run_that_does_not_exist_is_a_misuse(ended, capsys):
     ended("report")
     assert main(["report", "run-2"]) == 2
     assert "no run is named run-2" in capsys.readouterr().err
+
+
+def test_a_report_is_fetched_with_the_page_that_compares_the_runs(ended, monkeypatch, tmp_path, capsys):
+    watcher = ended("report")
+    watcher.rows = lambda kind: [{"id": "run-1", "status": "reported"}]
+    bucket = Bucket()
+    bucket.outputs["WorkBucket"] = "work"
+    bucket.download_file = lambda _, key, file: Path(file).write_text('{"verdict": "better"}')
+    monkeypatch.setattr("local.cli.report.place_of", lambda arguments: bucket)
+    assert main(["report"]) == 0
+    said = capsys.readouterr()
+    assert said.out.strip() == str(tmp_path / ".toolsmith" / "reports" / "run-1" / "report.html")
+    assert str(tmp_path / ".toolsmith" / "reports" / "index.html") in said.err and "better" in said.err
 
 
 def test_a_request_can_be_asked_for_in_another_place(capsys):

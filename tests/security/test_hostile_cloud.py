@@ -18,7 +18,7 @@ from local.cli.place import Place, local_place
 from local.cli.record import Recorder
 from local.cli.status import Watcher
 from local.cloud import Cloud
-from tests.security.test_hostile_content import FOLDERS, SEEDS, seeded
+from tests.security.test_hostile_content import ASKED_ABOUT, FOLDERS, SEEDS, seeded
 from tests.template.loading import ROOT
 
 # "incoming/" stands before each; a key that is no UTF-8 text or too long never becomes an object
@@ -60,7 +60,7 @@ def said(place: Place, shared: Path, tmp_path_factory: pytest.TempPathFactory) -
     recorder, watcher, s3 = Recorder(place), Watcher(place), place.client("s3")
     nasty = [path for path in (shared / "data/nasty").iterdir() if path.name != "NASTY.tsv"]
     dropped = {f"incoming/nasty/{path.name}": path.read_bytes() for path in nasty}
-    dropped |= {f"incoming/{n}.htm": seeded(n, seed) for n, seed in enumerate(SEEDS.values())}
+    dropped |= {f"incoming/{n}.txt": seeded(n, seed) for n, seed in enumerate(SEEDS.values())}
     dropped |= {f"incoming/{trick}": b"" for trick in TRICKS}
     for folder, count in SAMPLES.items():
         samples = sorted((ROOT / "samples" / folder).glob("*"))[:count]
@@ -123,6 +123,7 @@ def histories(place: Place, executions: list[dict[str, Any]]) -> str:
 
 def test_the_files_were_read_and_became_a_dataset(said):
     assert all(seed in said["documents"] for seed in SEEDS.values())
+    assert all(SEEDS[kind] in said["lessons"] for kind in ASKED_ABOUT)
     assert len(said["dataset"]) > 100_000 and '"message":"done"' in said["logs"]
     assert "Dataset Ready" in said["events"] and said["events"].count("Document Rejected") > 10
 

@@ -12,22 +12,24 @@ TRICKS = ("../../etc/passwd", "a/../../b.htm", "..%2f..%2fetc%2fpasswd", "con\u2
 FOLDERS = ("batch/", "documents/", "ledger/", "maps/", "teaching/")
 SEEDS = {
     "AWS key": "AKIAQ7SEEDED4TEST9Z0",
-    "AWS secret": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYSEEDEDKEY0",
+    "AWS secret": "aws_secret_access_key=wJalrXUtnFEMI/K7MDENG/bPxRfiCYSEEDEDKEY0",
     "token": "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
     "social security number": "078-05-1120",
     "card": "4111 1111 1111 1111",
     "private key": "-----BEGIN RSA PRIVATE KEY-----",
 }
-RULES = [f"17 CFR {rule}" for rule in ("230.506(b)", "229.105", "240.10b-5", "240.14a-8", "230.144", "229.303")]
+# The embedded teacher asks about passages with these; the others of SEEDS it passes over.
+ASKED_ABOUT = ("AWS key", "AWS secret", "social security number", "card")
 
 
 def seeded(number: int, seed: str) -> bytes:
-    """A filing whose every sentence with a rule also has the secret, so that questions and quotes get near it."""
-    rule = RULES[number]
-    return f"""<html><body><p>ITEM 1. BUSINESS</p>
-<p>Larkspur Gauge Corporation relies on {rule} and uses {seed} to comply with {rule} when it sells its securities.</p>
-<p>ITEM 1A. RISK FACTORS</p><p>The Company may fail to comply with {rule}, which requires {seed} of every issuer. Under
-{rule} the term "{seed}" means a credential that an issuer shall not disclose.</p></body></html>""".encode()
+    """A rule whose only sentence has the secret, so that what is quoted for a question has it too."""
+    part = 230 + number
+    return (
+        f"TITLE 17 PART {part}\n§ {part}.{number + 1} Conditions of sale {number}.\n"
+        "An issuer must furnish audited statements under section 5 of the Securities Act to each purchaser before "
+        f"sale number {number}, and must show {seed} for {number + 2} years.\n"
+    ).encode()
 
 
 def logged(bench: Bench) -> io.StringIO:
@@ -73,13 +75,14 @@ def test_a_key_that_plays_tricks_is_a_key_like_any_other(bench):
 def test_seeded_secrets_reach_no_dataset_log_event_or_mail(settled, capsys):
     log = logged(settled)
     for number, seed in enumerate(SEEDS.values()):
-        settled.succeeded(settled.drop(f"incoming/{number}.htm", seeded(number, seed)))
+        settled.succeeded(settled.drop(f"incoming/{number}.txt", seeded(number, seed)))
     settled.succeeded(settled.drop("runs/all.json", {"dry_run": True}))
     made = settled.told("Dataset Ready")[-1]["prefix"]
     dataset = "".join(data.decode() for data in settled.objects.tree(WORK, f"{made}/").values())
     out = capsys.readouterr()
     said = {"dataset": dataset, "log": log.getvalue(), "output": out.out + out.err, "outside": outside(settled)}
-    assert "Larkspur" in "".join(map(str, settled.objects.tree(WORK, "documents/").values()))
+    lessons = "".join(data.decode() for data in settled.objects.tree(WORK, "teaching/").values())
+    assert [kind for kind in ASKED_ABOUT if SEEDS[kind] not in lessons] == []
     assert len(dataset) > 10_000 and '"message":"done"' in said["log"]
     found = [(place, kind) for place, text in said.items() for kind, seed in SEEDS.items() if seed in text]
     assert found == []

@@ -50,8 +50,8 @@ class Rft:
 
     screen: answer every prompt once before the first step, and begin with those answered wrongly.
     replay: how many earlier, fully rewarded answers every step learns from again, with the advantage replay_weight.
-    demonstrations: how many reference plans every step learns from likewise, with demonstration_weight; 0: answers are drawn for all prompts,
-    else only for those without a reference plan.
+    demonstrations: how many reference plans every step learns from likewise, with demonstration_weight; 0: answers are
+    drawn for all prompts, else only for those without a reference plan.
     """
 
     seed: int

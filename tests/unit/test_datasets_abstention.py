@@ -11,7 +11,7 @@ from tests.unit.memory import MemoryStore
 from tests.unit.test_datasets import SMALL, corpus, example, resolves
 from toolsmith import recipes
 from toolsmith.catalog import full_tools_prompt, load_catalog, student_system_prompt
-from toolsmith.datasets import DatasetConfig, abstention, assemble, check_all, leaks
+from toolsmith.datasets import DatasetConfig, abstention, assemble, check_all, check_sft, leaks
 from toolsmith.datasets.export import STYLES
 from toolsmith.datasets.similarity import near_pairs
 from toolsmith.errors import DatasetTooSmall, InvalidInput, RecipeInvalid, SmokeTestFailed
@@ -177,7 +177,18 @@ def test_registers_without_labels_are_passed_over():
     assert asked and "brisk" not in {item["register"] for item in asked}
 
 
-@pytest.mark.parametrize("style", STYLES)
+def test_rows_with_native_calls_stand_in_a_file_of_their_own():
+    dataset = assemble(corpus(), resolves, DatasetConfig(style="native", least=SMALL.least))
+    for name in ("sft/train.jsonl", "sft/validation.jsonl"):
+        answers = [row["messages"][1]["content"] for row in rows(dataset, name)]
+        assert answers and all("toolUse" in answer[0] for answer in answers)
+    plans = assemble(corpus(), resolves, DatasetConfig(least=SMALL.least)).files["sft/train.jsonl"]
+    native = dataset.files["sft/train.jsonl"]
+    (finding,) = check_sft("sft/train.jsonl", native + plans.splitlines(keepends=True)[0])
+    assert (finding.line, finding.problem) == (native.count(b"\n") + 1, "no toolUse, unlike in line 1")
+
+
+@pytest.mark.parametrize("style", [style for style in STYLES if style != "native"])
 def test_the_exports_say_in_every_style_that_nothing_is_called(style):
     dataset = assemble(corpus(), resolves, DatasetConfig(style=style, least=SMALL.least))
     assert check_all(dataset.files, {"rft/validation.jsonl": 1}) == []

@@ -28,7 +28,8 @@ class DatasetConfig:
     sft_limit: label only so many training examples for SFT (all when None); RFT has the whole training split.
     unlabelled: registers whose training questions are used without their plans, as people's own questions would be:
     SFT does not see them, and RFT has the facts that the tools find for them instead of a reference.
-    abstention: share of each split that asks what no tool can answer (recipe abstention.json), from 0 to below 1.
+    abstention: share of each split that asks what no tool can answer (recipe abstention.json), from 0 to below 1;
+    the SFT rows of the native style have none of these.
     """
 
     seed: int = 0
@@ -131,12 +132,14 @@ def _export(
         known = {"facts": facts(example["question"])} if example["register"] in config.unlabelled else None
         return export.rft_row(example, prompts, known)
 
-    train, test = splits["train"], splits["test"]
+    train, validation, test = (splits[name] for name in SPLITS)
     told = [example for example in train if example["register"] not in config.unlabelled]
+    if config.style == "native":  # the service takes native calls in all rows or in none
+        told, validation = ([e for e in part if not abstention.is_abstention(e)] for part in (told, validation))
     return {
         "examples.jsonl": canonical.jsonl(example | {"split": name} for name in SPLITS for example in splits[name]),
         "sft/train.jsonl": export.rows(_labelled(told, config.sft_limit), sft),
-        "sft/validation.jsonl": export.rows(splits["validation"], sft),
+        "sft/validation.jsonl": export.rows(validation, sft),
         "rft/train.jsonl": export.rows(train, rft),
         "rft/validation.jsonl": export.rows(splits["validation"], rft),
         "eval/gen_qa.jsonl": export.rows(test, lambda e: export.eval_row(e, prompts.student)),

@@ -41,7 +41,18 @@ def check_sft(file: str, data: bytes, least: int = 8) -> list[Finding]:
     rows = data.count(b"\n")
     if rows > MAX_SFT_ROWS:
         found.append(Finding(file, 0, f"{rows} rows, {MAX_SFT_ROWS} at most", "lower the quota per category"))
-    return found
+    return found if found else _mixed_tool_use(file, data)
+
+
+def _mixed_tool_use(file: str, data: bytes) -> list[Finding]:
+    """The nova-forge SDK refuses a file in which some rows call tools natively and others do not."""
+    calls = [any("toolUse" in block for message in json.loads(line)["messages"] for block in message["content"])
+             for line in data.splitlines() if line]  # fmt: skip
+    odd = next((at for at, has in enumerate(calls, 1) if has != calls[0]), None)
+    if odd is None:
+        return []
+    problem = f"{'a' if calls[odd - 1] else 'no'} toolUse, unlike in line 1"
+    return [Finding(file, odd, problem, "keep rows without native calls out of a file with them")]
 
 
 def check_rft(file: str, data: bytes, least: int = 100) -> list[Finding]:

@@ -3,7 +3,8 @@
     python benchmarks/performance.py            (make performance)
 
 A result is a JSON object. Its "met" (or "verdicts") says which demands it meets; plain values become one table, lists
-of objects with plain values one table each. The words about a benchmark are the first lines of its module.
+of objects with plain values one table each; a result too large for that holds a "page" of what to show. The words about
+a benchmark are the first lines of its module.
 """
 
 import ast
@@ -81,7 +82,7 @@ def section(name: str, found: Mapping[str, Any]) -> str:
     if demands:
         rows = [f"| {demand} | {shown(met)} |" for demand, met in demands.items()]
         parts.append("\n".join(["| demand | met |", "|---|---|", *rows]))
-    rest = {key: value for key, value in found.items() if key not in MET}
+    rest = found.get("page") or {key: value for key, value in found.items() if key not in MET}
     values = [f"| {label} | {shown(value)} |" for label, value in flat(rest)]
     parts += ["\n".join(["| measured | value |", "|---|---|", *values])] if values else []
     return "\n\n".join([*parts, *tables(rest)])

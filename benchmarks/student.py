@@ -209,6 +209,26 @@ class Bench:
         }
 
 
+def page(result: dict[str, Any]) -> dict[str, Any]:
+    """What a reader wants first: scores of every arm in percent, and the paired differences in points."""
+
+    def told(found: dict[str, Any]) -> str:
+        return "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * found[key] for key in ("mean", "low", "high")))
+
+    arms = [
+        {"arm": name, "score": told(arm["score"]), "talk score": told(arm["talk_score"])}
+        | {kind: told(found) for kind, found in arm["wording"].items()}
+        | {"training, CPU seconds": arm.get("training", {}).get("cpu_seconds")}
+        for name, arm in result["arms"].items()
+    ]
+    rows: dict[str, dict[str, Any]] = {}
+    for name, found in result["differences"].items():
+        pair, seed, kind = name.split("/")
+        rows.setdefault(f"{pair}/{seed}", {"difference": pair, "seed": int(seed)})[kind] = told(found)
+    facts = {key: result[key] for key in ("split", "questions", "documents")}
+    return facts | {"arms": arms, "differences": list(rows.values())}
+
+
 def _worded(rows: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [row for row in rows if kind in ("all", row["wording"])]
 
@@ -251,6 +271,7 @@ def run(options: argparse.Namespace, say: Callable[[str], None] = say) -> dict[s
     for seed in options.seeds:
         bench.seed(seed, options.stages, options.keep)
         result = facts | {"arms": bench.arms, "differences": bench.differences(options.seeds)}
+        result["page"] = page(result)
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")  # a stopped run keeps its seeds
     return result

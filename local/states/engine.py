@@ -16,6 +16,7 @@ from local.states import api, history, mapping, redrive, tasks
 from local.states.clock import Clock
 from local.states.errors import ApiError
 from local.states.execution import ENDED, Run
+from local.states.gang import Slots
 from local.states.interpreter import LIMIT, SIMPLE, Services
 from local.states.journal import Journal, dumps
 from local.states.machines import NAME, Machines, program
@@ -39,7 +40,7 @@ class Engine:
         self.clock = clock or Clock()
         self.journal = Journal(Path(journal))
         self.services = Services(self.journal, self.clock, client, HANDLERS, fault, region, account, poll_seconds,
-                                 threading.BoundedSemaphore(children))
+                                 Slots(children))
         self.machines = Machines(self.journal, self.clock, region, account)
         self._on_status = on_status
         self._runs: dict[str, Run] = {}

@@ -44,10 +44,46 @@ class Threads:
 THREADS = Threads()
 
 
+class Slots:
+    """So many jobs at a time over all gangs. Who waits for one sleeps until it is free: thousands of executions that
+    looked now and then would leave no time for those that work."""
+
+    def __init__(self, count: int):
+        self._free = count
+        self._waiting: dict[threading.Event, None] = {}  # first come, first served
+        self._lock = threading.Lock()
+
+    def acquire(self, cancel: Cancel) -> bool:
+        """Wait for a slot; False without one once the signal came."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            turn = threading.Event()
+            self._waiting[turn] = None
+        cancel.attach(turn)
+        turn.wait()
+        cancel.detach(turn)
+        with self._lock:
+            if turn in self._waiting:
+                del self._waiting[turn]
+                return False
+        return True
+
+    def release(self) -> None:
+        with self._lock:
+            if self._waiting:
+                turn = next(iter(self._waiting))
+                del self._waiting[turn]
+                turn.set()
+            else:
+                self._free += 1
+
+
 class Gang:
     """Jobs on threads: at most `width` at a time, started by whoever calls `run`, stopped by `cancel`."""
 
-    def __init__(self, width: int, cancel: Cancel, slots: threading.Semaphore | None = None):
+    def __init__(self, width: int, cancel: Cancel, slots: Slots | None = None):
         self._width = width
         self._cancel = cancel
         self._slots = slots
@@ -74,10 +110,9 @@ class Gang:
             if self._cancel.reason:
                 return False
             self._active += 1
-        while self._slots and not self._slots.acquire(timeout=0.2):
-            if self._cancel.reason:
-                self._leave()
-                return False
+        if self._slots and not self._slots.acquire(self._cancel):
+            self._leave()
+            return False
         return True
 
     def _leave(self) -> None:

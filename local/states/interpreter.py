@@ -15,6 +15,7 @@ from local.states import history, jsonata
 from local.states.asl import Program, State
 from local.states.clock import Cancel, Clock, sleep_until
 from local.states.errors import DATA_LIMIT, NO_CHOICE, QUERY, RUNTIME, StateError, matches
+from local.states.gang import Slots
 from local.states.journal import Journal, dumps
 
 LIMIT = 256 * 1024
@@ -42,7 +43,7 @@ class Services:
     region: str = "us-east-1"
     account: str = "000000000000"
     poll_seconds: float = 0.3
-    slots: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(64))
+    slots: Slots = field(default_factory=lambda: Slots(64))
     waiters: dict[str, threading.Event] = field(default_factory=dict)
 
 

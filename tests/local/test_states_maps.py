@@ -6,6 +6,9 @@ import threading
 
 import pytest
 
+from local.states.clock import Cancel
+from local.states.gang import Slots
+from tests.local.cloud_harness import until
 from tests.local.states_bench import Bench, Cloud, Store, children, end, fault, function, inner, invoke
 
 READ = "arn:aws:states:::s3:getObject"
@@ -128,6 +131,22 @@ def test_at_most_so_many_at_a_time():
     cloud = Cloud(lambda__invoke=function(meet))
     Bench(cloud).output(distributed(Items=list(range(12)), MaxConcurrency=4, ItemProcessor=children(A=invoke(0))))
     assert (cloud.busiest, len(cloud.calls)) == (4, 12)
+
+
+def test_who_waits_for_a_slot_gets_it_in_turn_and_takes_none_once_stopped():
+    slots, stopped, got, waiting = Slots(1), Cancel(), [], []
+    assert slots.acquire(Cancel())
+    for number, cancel in enumerate([Cancel(), stopped, Cancel()]):
+        take = threading.Thread(target=lambda n=number, c=cancel: got.append((n, slots.acquire(c))), daemon=True)
+        take.start()
+        waiting.append(take)
+        until(lambda n=number: len(slots._waiting) == n + 1)
+    stopped.set()
+    waiting[1].join(10)
+    for take in (waiting[0], waiting[2]):
+        slots.release()
+        take.join(10)
+    assert got == [(1, False), (0, True), (2, True)]
 
 
 def test_the_engine_bounds_children_over_all_executions():

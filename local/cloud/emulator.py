@@ -1,4 +1,4 @@
-"""The only seam to MiniStack: how it is configured, what is mounted on it, what is asked of it.
+"""The seam to MiniStack: how it is configured, what is mounted on it, what is asked of it (see tap.py as well).
 
 MiniStack 1.5.33 is imported untouched. It reads its configuration from the environment while it is
 imported, so one process holds one emulator. Everything below that touches a private name of it is
@@ -43,13 +43,14 @@ def configure(settings: Settings) -> None:
     os.environ.pop("SERVICES", None)
 
 
-def _module(name: str):
+def module(name: str):
+    """MiniStack's module `name`, imported when first asked for."""
     return importlib.import_module(f"ministack.{name}")
 
 
 def application():
     """The ASGI application."""
-    return _module("app").app
+    return module("app").app
 
 
 def mount(service: str, handler: Callable, scope: str = "", target: str = "", aliases: tuple = ()) -> None:
@@ -58,12 +59,12 @@ def mount(service: str, handler: Callable, scope: str = "", target: str = "", al
     scope: its SigV4 signing name; target: prefix of X-Amz-Target. Both only for services MiniStack lacks.
     """
     for name in (service, *aliases):
-        _module("app").SERVICE_HANDLERS[name] = handler
+        module("app").SERVICE_HANDLERS[name] = handler
     if scope:
         pattern = {"target_prefixes": [target], "host_patterns": [], "credential_scope": scope}
-        _module("core.router").SERVICE_PATTERNS[scope] = pattern
-        _module("app").SERVICE_HANDLERS[scope] = handler
-        _module("core.iam_actions").SERVICE_TO_IAM_NAMESPACE[scope] = scope
+        module("core.router").SERVICE_PATTERNS[scope] = pattern
+        module("app").SERVICE_HANDLERS[scope] = handler
+        module("core.iam_actions").SERVICE_TO_IAM_NAMESPACE[scope] = scope
 
 
 def authorize_with(action_of: Callable, resource_of: Callable, denial_of: Callable) -> None:
@@ -72,7 +73,7 @@ def authorize_with(action_of: Callable, resource_of: Callable, denial_of: Callab
     action_of(service, action) -> action; resource_of(service, action, path, body) -> ARN or None for
     MiniStack's own answer; denial_of(service, action, principal, resource, explicit) -> text or None.
     """
-    actions = _module("core.iam_actions")
+    actions = module("core.iam_actions")
     own_action, own_resource = actions.extract_iam_action, actions.extract_resource_arn
     own_denial = actions.access_denied_response
 
@@ -102,31 +103,31 @@ def may(headers: dict, query: dict, action: str, resource: str, context: dict[st
 
     context: condition keys of that thing, for example {"iam:PassedToService": "bedrock.amazonaws.com"}.
     """
-    key = _module("core.router").extract_access_key_id(headers, query)
-    enforce = _module("core.iam_evaluator").enforce
+    key = module("core.router").extract_access_key_id(headers, query)
+    enforce = module("core.iam_evaluator").enforce
     return enforce(key, action, "iam", REGION, resource_arn=resource, service_context=context) is None
 
 
 def caller(headers: dict, query: dict) -> str:
     """ARN of the caller of the request in progress."""
-    return _module("core.iam_evaluator").request_caller_arn(headers, query)
+    return module("core.iam_evaluator").request_caller_arn(headers, query)
 
 
 def register_session(key: str, secret: str, token: str | None, arn: str) -> None:
     """Make credentials known to the enforcement: temporary ones of a role, or the root's (without token)."""
     session = {"Arn": arn, "UserId": arn.rsplit("/", 1)[-1], "SecretAccessKey": secret, "SessionToken": token}
-    _module("services.sts").register_session(key, session)
+    module("services.sts").register_session(key, session)
 
 
 def guessable(key: str) -> bool:
     """Whether MiniStack takes an access key for the root without looking at the signature."""
-    return _module("core.iam_evaluator").is_root_access_key(key)
+    return module("core.iam_evaluator").is_root_access_key(key)
 
 
 def emit(source: str, detail_type: str, detail: str, resources: list[str]) -> None:
     """Put an event of an AWS service (source "aws.*") on the default bus."""
     entry = {"Source": source, "DetailType": detail_type, "Detail": detail, "Resources": resources}
-    _module("services.eventbridge")._put_events({"Entries": [entry]}, allow_aws_source=True)
+    module("services.eventbridge")._put_events({"Entries": [entry]}, allow_aws_source=True)
 
 
 def run_functions_with(execute: Callable, log: Callable) -> None:
@@ -135,26 +136,26 @@ def run_functions_with(execute: Callable, log: Callable) -> None:
     execute(func, event, request_id) -> {"body", "log", "error"?, "function_error"?, "log_source"?};
     log(func, request_id, text, error, duration_ms, log_source=...) writes the invocation's log.
     """
-    service = _module("services.lambda_svc")
+    service = module("services.lambda_svc")
     service._execute_function_warm = execute
     service._emit_lambda_logs = log
 
 
 def layer_zip(attachment) -> bytes | None:
     """The archive of an attached layer version."""
-    return _module("services.lambda_svc")._resolve_layer_zip(attachment)
+    return module("services.lambda_svc")._resolve_layer_zip(attachment)
 
 
 def throttled(message: str) -> dict:
     """An executor's answer that becomes TooManyRequestsException."""
-    return _module("services.lambda_svc")._throttle_response(
+    return module("services.lambda_svc")._throttle_response(
         reason_code="ConcurrentInvocationLimitExceeded", msg=message
     )
 
 
 def append_log(group: str, stream: str, messages: list[tuple[int, str]]) -> None:
     """Append (milliseconds, message) lines to a log stream, creating group and stream."""
-    logs = _module("services.cloudwatch_logs")
+    logs = module("services.cloudwatch_logs")
     now = messages[0][0] if messages else 0
     if group not in logs._log_groups:
         logs._create_log_group({"logGroupName": group})
@@ -167,7 +168,7 @@ def append_log(group: str, stream: str, messages: list[tuple[int, str]]) -> None
 
 def start_machines_with(start: Callable) -> None:
     """Deliver EventBridge targets that are state machines to start(arn, input, target)."""
-    bridge = _module("services.eventbridge")
+    bridge = module("services.eventbridge")
     invoke = bridge._invoke_target
 
     def invoke_target(target, *args):
@@ -186,7 +187,7 @@ def name_versions() -> None:
 
     Without it a file dropped again with the same content could not be told from a redelivered event.
     """
-    storage, bridge = _module("services.s3"), _module("services.eventbridge")
+    storage, bridge = module("services.s3"), module("services.eventbridge")
     fire, dispatch = storage._fire_s3_event, bridge._dispatch_event
 
     def fire_event(*args, version_id: str | None = None, **more):
@@ -212,7 +213,7 @@ def resource_type(name: str, create: Callable, update: Callable, delete: Callabl
     create(logical_id, properties, stack) and update(physical_id, old, new, stack, logical_id) return
     (physical id, attributes); delete(physical_id, properties). They run on the event loop: no HTTP.
     """
-    _module("services.cloudformation.provisioners")._RESOURCE_HANDLERS[name] = {
+    module("services.cloudformation.provisioners")._RESOURCE_HANDLERS[name] = {
         "create": create,
         "update": update,
         "update_with_logical_id": True,
@@ -222,7 +223,7 @@ def resource_type(name: str, create: Callable, update: Callable, delete: Callabl
 
 def object_text(bucket: str, key: str, version: str | None = None) -> str:
     """The text of an S3 object, read inside the process. Raises FileNotFoundError."""
-    data = _module("services.s3")._get_object_data(bucket, key, version_id=version)
+    data = module("services.s3")._get_object_data(bucket, key, version_id=version)
     if data is None:
         raise FileNotFoundError(f"s3://{bucket}/{key}")
     return data.decode()
@@ -230,7 +231,7 @@ def object_text(bucket: str, key: str, version: str | None = None) -> str:
 
 def state_readers() -> dict[str, Callable]:
     """{state file: function returning the service's state} of every service in use."""
-    return _module("app")._build_persistence_save_dict()
+    return module("app")._build_persistence_save_dict()
 
 
 def state_text(name: str, reader: Callable) -> str | None:
@@ -242,7 +243,7 @@ def state_text(name: str, reader: Callable) -> str | None:
     state = _without_copies(reader)() if name in _UNCOPIED else reader()
     if state is None:
         return None
-    persistence = _module("core.persistence")
+    persistence = module("core.persistence")
     content = {"__ministack_format__": persistence._state_format_version(name), "payload": state}
     return json.dumps(content, default=persistence._json_default)
 
@@ -259,12 +260,12 @@ def _without_copies(reader: Callable) -> Callable:
 
 def save_at_stop_with(save: Callable[[dict[str, Callable]], None]) -> None:
     """Let save(state readers) write everything at a clean stop."""
-    _module("app").save_all = save
+    module("app").save_all = save
 
 
 def stacks() -> dict[str, str]:
     """Status and last change of every CloudFormation stack."""
-    known = _module("services.cloudformation")._stacks._data
+    known = module("services.cloudformation")._stacks._data
     return {
         str(key): f"{stack.get('StackStatus')} {stack.get('LastUpdatedTime')}" for key, stack in list(known.items())
     }

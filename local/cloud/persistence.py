@@ -1,7 +1,9 @@
-"""Keeps the emulator's state on disk while it works, so that a kill loses next to nothing.
+"""Keeps the emulator's state on disk while it works.
 
-MiniStack writes S3 objects at once but every other service only at a clean stop. Here each request
-marks the service it changed; a thread writes marked services a moment later.
+MiniStack writes S3 objects at once but every other service only at a clean stop. Items of DynamoDB and messages of SQS,
+which state machines go on from, are written to redo logs before they are answered: a kill loses none. For the rest each
+request marks the service it changed, and a thread writes marked services a moment later: a kill loses that moment of
+rules, parameters and logs.
 """
 
 import logging
@@ -11,12 +13,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from local.cloud import emulator
+from local.cloud import emulator, tap
+from local.cloud.redo import RedoLog
 
 logger = logging.getLogger("local.cloud.persistence")
 
-# Changed from inside as well (event delivery, polling): looked at on every round.
-_INNER = ("sqs",)
+# What requests of the redone services change items or messages alone: the redo logs have it.
+_REDONE = {
+    "dynamodb": re.compile(r"(Put|Update|Delete)Item|BatchWriteItem|TransactWriteItems"),
+    "sqs": re.compile(r"(Send|Receive|Delete|ChangeMessage)(Message|Visibility)(Batch)?"),
+}
+_REDO_BYTES = 1 << 20  # a redo log larger than this and than the last snapshot is followed by a snapshot
 # Bulky and of little worth after a crash: seconds between two writes.
 _SLOW = {"cloudwatch_logs": 10.0, "cloudwatch": 30.0}
 # Services that keep their own records, and stacks, which are saved when a deployment has ended.
@@ -34,7 +41,8 @@ def changed_by(method: str, path: str, authorization: str, target: str) -> str |
     service = scope[1]
     invoked = service == "lambda" and "/invocations" in path
     object_written = service == "s3" and "/" in path.strip("/")  # the emulator writes objects at once
-    if service in _NOT_HERE or invoked or object_written:
+    redone = service in _REDONE and _REDONE[service].fullmatch(target.rpartition(".")[2])
+    if service in _NOT_HERE or invoked or object_written or redone:
         return None
     return _STATE_FILE.get(service, service)
 
@@ -52,10 +60,16 @@ class Saver:
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._last: dict[str, float] = {}
-        self._written: dict[str, str] = {}
+        self._sizes: dict[str, int] = {}
         self._stacks: dict[str, str] = {}
         self._on_loop: Callable | None = None
+        self._redo = {name: RedoLog(folder, name) for name in _REDONE}
         self._thread = threading.Thread(target=self._work, name="saver", daemon=True)
+
+    def attach(self) -> None:
+        """Have the emulator fill the redo logs, and repeat them when it loads its state. Before it starts."""
+        tap.tap_items(self._redo["dynamodb"].append, self._redo["dynamodb"].changes)
+        tap.tap_messages(self._redo["sqs"].append, self._redo["sqs"].changes)
 
     def start(self, on_loop: Callable) -> None:
         """on_loop(function) runs it on the event loop, where no request is half done, and returns its result."""
@@ -78,9 +92,7 @@ class Saver:
     def save_all(self, readers: dict[str, Callable]) -> None:
         """Write everything now. A service that has nothing to tell keeps its file."""
         for name, reader in readers.items():
-            text = emulator.state_text(name, reader)
-            if text is not None:
-                self._write(name, text)
+            self._write(name, *self._snapshot(name, reader))
 
     def _work(self) -> None:
         while not self._stopped.is_set():
@@ -112,22 +124,27 @@ class Saver:
             self._changed.update(readers)
 
     def _due(self, name: str) -> bool:
-        if name in _INNER:
-            return True
         wait = _SLOW.get(name, 0.0)
-        return name in self._changed and time.monotonic() - self._last.get(name, -wait) >= wait
+        if name in self._changed and time.monotonic() - self._last.get(name, -wait) >= wait:
+            return True
+        return name in self._redo and self._redo[name].size > max(_REDO_BYTES, self._sizes.get(name, 0))
 
     def _save(self, name: str, reader: Callable) -> None:
-        text = self._on_loop(lambda: emulator.state_text(name, reader))
-        if text is None or text == self._written.get(name):
-            return
-        if name in _INNER:
-            self._written[name] = text
-        self._write(name, text)
+        self._write(name, *self._on_loop(lambda: self._snapshot(name, reader)))
         self._last[name] = time.monotonic()
 
-    def _write(self, name: str, text: str) -> None:
+    def _snapshot(self, name: str, reader: Callable) -> tuple[str | None, Callable | None]:
+        """A service's state, and what drops the redo log up to it; nothing may change the state meanwhile."""
+        drop = self._redo[name].cut() if name in self._redo else None
+        return emulator.state_text(name, reader), drop
+
+    def _write(self, name: str, text: str | None, drop: Callable | None) -> None:
+        if text is None:
+            return
         self._folder.mkdir(parents=True, exist_ok=True)
         partial = self._folder / f"{name}.json.part"
         partial.write_text(text)
         partial.replace(self._folder / f"{name}.json")
+        self._sizes[name] = len(text)
+        if drop:
+            drop()

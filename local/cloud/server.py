@@ -45,6 +45,7 @@ class Server:
         self.bedrock = Bedrock(settings, self.identities, self.models)
         self.states = StateMachines(settings, self.identities)
 
+        self.saver.attach()
         emulator.save_at_stop_with(self.saver.save_all)
         emulator.run_functions_with(self.lambdas.execute, write_log)
         emulator.authorize_with(

@@ -1,4 +1,4 @@
-"""template.yaml, deployed by the real sam to the local cloud: documents in, a kill -9 on the way, a dataset out.
+"""template.yaml, deployed by the real sam to the local cloud: documents in, two kill -9 on the way, a dataset out.
 
 Training is left to `make demo`; this stops at the end of a dry run, which does everything that costs nothing.
 """
@@ -56,7 +56,7 @@ def documents(watcher: Watcher, status: str) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def ingested(world):
-    """Samples and bad files dropped, the cloud killed once documents are on their way, and started again."""
+    """Samples and bad files dropped, the cloud killed twice while documents are on their way, and started again."""
     cloud, place, home = world
     bad = home / "bad"
     bad.mkdir()
@@ -67,10 +67,13 @@ def ingested(world):
     recorder, watcher = Recorder(place), Watcher(place)
     dropped = upload(place, [*samples, bad])
     until(lambda: documents(watcher, "settled"), "a first document is settled")
-    cloud.kill()
-    cloud.start()
-    place = local_place(cloud)
-    watcher = Watcher(place)
+    for _ in range(2):
+        cloud.kill()
+        cloud.start()
+        place = local_place(cloud)
+        watcher = Watcher(place)
+        settled = len(documents(watcher, "settled"))
+        until(lambda n=settled: len(documents(watcher, "settled")) > min(n, len(samples) - 1), "one more is settled")
     until(lambda: len(documents(watcher, "settled")) == len(samples), "every sample is settled")
     until(lambda: len(watcher.rows("REJECTED")) == 2, "both bad files are set aside")
     return place, watcher, recorder, dropped

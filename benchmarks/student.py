@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -229,6 +230,51 @@ def page(result: dict[str, Any]) -> dict[str, Any]:
     return facts | {"arms": arms, "differences": list(rows.values())}
 
 
+def verdicts(result: dict[str, Any]) -> dict[str, str]:
+    """Every demand on the student beside what was measured; what is not reached says so."""
+    arms, seeds = result["arms"], sorted({int(name.split("-")[1]) for name in result["arms"] if "-" in name})
+
+    def of(stage: str, read: Callable[[dict[str, Any]], float]) -> list[float]:
+        return [read(arms[f"{stage}-{seed}"]) for seed in seeds if f"{stage}-{seed}" in arms]
+
+    def points(stage: str, kind: str | None = None) -> list[float]:
+        return of(stage, lambda arm: 100 * (arm["wording"][kind] if kind else arm["score"])["mean"])
+
+    def gains(pair: str, kind: str) -> list[dict[str, float]]:
+        return [result["differences"][f"{pair}/{seed}/{kind}"] for seed in seeds]
+
+    def told(enough: bool, values: Sequence[float]) -> str:
+        return f"{'yes' if enough else '**no**'}: " + ", ".join(f"{value:.1f}" for value in values)
+
+    sft, more, rft_points = points("sft"), points("more_sft"), points("rft")
+    found = {
+        "SFT at least 75 in the median": told(median(sft) >= 75, sft),
+        "converged SFT (more SFT) at least 88 in the median, all questions": told(median(more) >= 88, more),
+        "the same on the wordings that labels have": told(
+            median(points("more_sft", "labelled")) >= 88, points("more_sft", "labelled")
+        ),
+        "best arm at least 92": told(max(rft_points) >= 92, rft_points),
+    }
+    for pair, name in (("rft-sft", "SFT"), ("rft-more_sft", "more SFT")):
+        gained, kept = gains(pair, "unlabelled"), gains(pair, "labelled")
+        found[f"wordings without labels: RFT 2 points above {name}, interval above 0, every seed"] = told(
+            all(d["mean"] >= 0.02 and d["low"] > 0 for d in gained), [100 * d["mean"] for d in gained]
+        )
+        found[f"wordings with labels: no significant loss against {name}, every seed"] = told(
+            all(d["high"] >= 0 for d in kept), [100 * d["mean"] for d in kept]
+        )
+    for stage, most in (("sft", 90), ("rft", 150)):
+        seconds = of(stage, lambda arm: arm["training"]["cpu_seconds"])
+        found[f"{stage.upper()} at most {most} s of CPU"] = told(max(seconds) <= most, seconds)
+    scored = [arm["evaluation"] for arm in arms.values() if "evaluation" in arm]
+    found["an evaluation at most 20 s of CPU"] = told(
+        all(cost["cpu_seconds"] <= 20 for cost in scored), [max(cost["cpu_seconds"] for cost in scored)]
+    )
+    peak = max(cost["peak_mib"] for cost in scored)
+    found["peak memory at most 1,600 MB"] = told(peak * 1.048576 <= 1600, [peak * 1.048576])
+    return found
+
+
 def _worded(rows: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [row for row in rows if kind in ("all", row["wording"])]
 
@@ -268,10 +314,12 @@ def run(options: argparse.Namespace, say: Callable[[str], None] = say) -> dict[s
         "changes": options.set,
     }
     result: dict[str, Any] = facts
-    for seed in options.seeds:
+    for at, seed in enumerate(options.seeds):
         bench.seed(seed, options.stages, options.keep)
         result = facts | {"arms": bench.arms, "differences": bench.differences(options.seeds)}
         result["page"] = page(result)
+        if {"sft", "more_sft", "rft"} <= set(options.stages):
+            result["met"] = verdicts(result | {"differences": bench.differences(options.seeds[: at + 1])})
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")  # a stopped run keeps its seeds
     return result

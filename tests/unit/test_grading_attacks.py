@@ -12,6 +12,7 @@ from toolsmith.grading.attacks import ATTACKS, CATEGORIES, LOOKALIKES, TOOLS, ho
 
 TEST = cases(80, seed=2)
 TRAIN = [reference for _, reference in cases(320, seed=1)]
+COMMON = arms.common_values(TRAIN)
 NAMES = [attack.name for attack in ATTACKS]
 
 
@@ -96,7 +97,7 @@ ARMS = {
     "constant": (0.20, lambda reference, fixed: fixed["constant"]),
     "majority": (0.20, lambda reference, fixed: fixed["majority"]),
     "empty": (0.45, lambda reference, fixed: arms.right_tools_empty(reference)),
-    "generic": (0.60, lambda reference, fixed: arms.right_tools_generic(reference, TRAIN)),
+    "generic": (0.60, lambda reference, fixed: arms.right_tools_generic(reference, COMMON)),
     "generic phrase": (0.60, lambda reference, fixed: arms.right_tools_generic(reference)),
 }
 FIXED = {"constant": arms.constant_answer(TRAIN), "majority": arms.majority_plan(TRAIN)}

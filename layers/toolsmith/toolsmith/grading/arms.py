@@ -1,7 +1,7 @@
 """Arms that know nothing about a question, scored beside every model: what category routing alone is worth."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from toolsmith.grading.plans import plan_text
@@ -36,9 +36,12 @@ def right_tools_empty(reference: Any) -> str:
     return _filled(reference, lambda tool, name: "")
 
 
-def right_tools_generic(reference: Any, train: Sequence[Any] = ()) -> str:
-    """The right category and tools, every argument its most frequent value in training (a generic phrase if none)."""
-    common = _common_values(train)
+def right_tools_generic(reference: Any, common: Mapping[tuple[str, str], Any] | None = None) -> str:
+    """The right category and tools, every argument its most frequent value in training (a generic phrase if none).
+
+    common: what `common_values` found in the training set.
+    """
+    common = common or {}
     return _filled(reference, lambda tool, name: common.get((tool, name), GENERIC))
 
 
@@ -61,8 +64,8 @@ def _values(reference: Any) -> Iterable[tuple[tuple[str, str], Any]]:
             yield (call.name, name), next((value for value in values if value != ""), None)
 
 
-def _common_values(train: Sequence[Any]) -> dict[tuple[str, str], Any]:
-    """For every argument the value given most often; null counts as a value."""
+def common_values(train: Sequence[Any]) -> dict[tuple[str, str], Any]:
+    """{(tool, argument): the value given most often}; null counts as a value."""
     counts: dict[tuple[str, str], Counter[Any]] = {}
     for reference in train:
         for key, value in _values(reference):
@@ -83,7 +86,7 @@ def _majority(group: Sequence[Any]) -> str:
     tools = Counter(tuple(call.name for call in _read(reference).calls) for reference in group)
     wanted = max(tools.items(), key=lambda item: (item[1], item[0]))[0]
     model = next(one for one in group if tuple(call.name for call in _read(one).calls) == wanted)
-    return right_tools_generic(model, group)
+    return right_tools_generic(model, common_values(group))
 
 
 def _text(reference: Any) -> str:

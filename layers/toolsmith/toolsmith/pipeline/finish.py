@@ -60,12 +60,12 @@ def fixed_arms(train: list[dict[str, Any]], references: list[dict[str, Any]]) ->
 
     train: reference answers of the training split, from which constants are taken.
     """
-    constant, majority = arms.constant_answer(train), arms.majority_plan(train)
+    constant, majority, common = arms.constant_answer(train), arms.majority_plan(train), arms.common_values(train)
     answers = {
         "constant": lambda reference: constant,
         "majority_plan": lambda reference: majority,
         "right_tools_empty": arms.right_tools_empty,
-        "right_tools_generic": lambda reference: arms.right_tools_generic(reference, train),
+        "right_tools_generic": lambda reference: arms.right_tools_generic(reference, common),
     }
     found = {}
     for name, answer in answers.items():

@@ -72,8 +72,8 @@ def ingested(world):
         cloud.start()
         place = local_place(cloud)
         watcher = Watcher(place)
-        settled = len(documents(watcher, "settled"))
-        until(lambda n=settled: len(documents(watcher, "settled")) > min(n, len(samples) - 1), "one more is settled")
+        wanted = min(len(samples), len(documents(watcher, "settled")) + 1)
+        until(lambda w=watcher, n=wanted: len(documents(w, "settled")) >= n, "one more is settled")
     until(lambda: len(documents(watcher, "settled")) == len(samples), "every sample is settled")
     until(lambda: len(watcher.rows("REJECTED")) == 2, "both bad files are set aside")
     return place, watcher, recorder, dropped

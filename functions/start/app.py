@@ -8,19 +8,14 @@ from aws_lambda_powertools.metrics import MetricUnit
 from toolsmith.aws import wiring
 from toolsmith.aws.handler import handler, metrics
 from toolsmith.pipeline import start
-from toolsmith.pipeline.defaults import RunDefaults
-
-
-def _defaults() -> RunDefaults:
-    number = wiring.number
-    return RunDefaults(wiring.setting("STUDENT"), wiring.setting("TEACHER"), number("SEED"), False, 0.0)
 
 
 def _start(event: dict[str, Any]) -> None:
     if event["source"] == "aws.s3":
         wanted = start.from_object(event["detail"])
     elif start.is_quiet(wiring.machine("ingest")):
-        wanted = start.when_enough(wiring.ledger(), wiring.number("MIN_NEW_EXAMPLES"), _defaults().settings())
+        settings = wiring.run_defaults().settings()
+        wanted = start.when_enough(wiring.ledger(), wiring.number("MIN_NEW_EXAMPLES"), settings)
     else:
         wanted = None
     if wanted is None:

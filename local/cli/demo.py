@@ -3,8 +3,10 @@
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from local.cli import stack, teachers
 from local.cli.drop import SKIP, Dropped, upload
@@ -15,6 +17,7 @@ from local.cli.report import fetch
 from local.cli.status import State, Teller, Watcher
 from local.cli.summary import write
 from toolsmith.events import FINAL
+from toolsmith.pipeline.defaults import RunDefaults
 from toolsmith.pipeline.start import from_object
 
 SAMPLES = stack.ROOT / "samples"
@@ -71,7 +74,7 @@ def run(arguments) -> int:
         _say(f"dropped {count} files")
         _ingest(watcher, teller, ingest_names(place.outputs["IntakeBucket"], dropped))
         clock.lap("ingest")
-        name = _customize(watcher, teller, before, arguments.seed)
+        name = _customize(watcher, teller, before)
         clock.lap("customize")
         return _finish(arguments, place, watcher, recorder, name, clock)
     finally:
@@ -122,14 +125,14 @@ def _ingest(watcher: Watcher, teller: Teller, awaited: list[set[str]]) -> None:
         time.sleep(PAUSE)
 
 
-def _customize(watcher: Watcher, teller: Teller, before: set[str], seed: int) -> str:
+def _customize(watcher: Watcher, teller: Teller, before: set[str]) -> str:
     """Wait for the run that starts by itself, or take up the run that this corpus has had already."""
-    limit = time.monotonic() + GRACE
+    limit, settings = time.monotonic() + GRACE, settings_of(watcher.parameters)
     while True:
         runs = watcher.runs()
         fresh = [e for e in runs if e["name"] not in before or e["status"] == "RUNNING"]
         if not fresh:
-            had = _run_of_this_corpus(watcher, seed)
+            had = run_of_this_corpus(watcher, settings)
             earlier = [execution for execution in runs if execution["name"] == had]
             if earlier:
                 _take_up(watcher, earlier[0])
@@ -147,10 +150,16 @@ def _customize(watcher: Watcher, teller: Teller, before: set[str], seed: int) ->
         time.sleep(PAUSE)
 
 
-def _run_of_this_corpus(watcher: Watcher, seed: int) -> str | None:
-    """The run that was made of as many examples as there are now, under the same seed."""
+def settings_of(parameters: Mapping[str, str]) -> dict[str, Any]:
+    """What tells runs apart, of a stack with these parameters that was deployed from this checkout."""
+    student, teacher, control = (parameters[name] for name in ("Student", "Teacher", "ControlArm"))
+    return RunDefaults(student, teacher, int(parameters["Seed"]), control == "true").settings()
+
+
+def run_of_this_corpus(watcher: Watcher, settings: Mapping[str, Any]) -> str | None:
+    """The run that was made of as many examples as there are now, under the same settings."""
     examples = watcher.state().examples
-    rows = [row for row in watcher.rows("RUN") if row["examples"] == examples and row["settings"]["seed"] == seed]
+    rows = [row for row in watcher.rows("RUN") if row["examples"] == examples and row["settings"] == settings]
     return rows[-1]["id"] if rows else None
 
 
@@ -158,12 +167,14 @@ def _take_up(watcher: Watcher, execution: dict) -> None:
     """Go on with the run that this corpus had before; one that failed is redriven from the state that failed."""
     error = watcher.error(execution["executionArn"])
     if error in FINAL:
-        raise Failed(f"these documents had their run, and it ended with {error}; try another --seed, or --fresh")
+        raise Failed(f"these documents had their run, and it ended with {error}; "
+                     "try another --seed, a changed recipe, or --fresh")  # fmt: skip
     if execution["status"] in UNFINISHED:
         _say(f"{execution['name']} ended {execution['status']} before; redriving it")
         watcher.redrive(execution["executionArn"])
     else:
-        _say(f"these documents had their run already: {execution['name']}; --seed N or --fresh makes another")
+        said = "these documents had their run already with these recipes"
+        _say(f"{said}: {execution['name']}; --seed N, a changed recipe or --fresh makes another")
 
 
 def _finish(arguments, place: Place, watcher: Watcher, recorder: Recorder, name: str, clock: Stopwatch) -> int:

@@ -8,7 +8,7 @@ from toolsmith.pipeline.requests import read_run_request
 
 def test_an_empty_request_takes_the_defaults():
     asked = read_run_request(b"{}", "runs/a.json")
-    assert (asked.seed, asked.control, asked.dry_run) == (0, None, False)
+    assert (asked.seed, asked.control, asked.dry_run) == (None, None, False)
 
 
 @pytest.mark.parametrize(

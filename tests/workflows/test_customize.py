@@ -1,11 +1,13 @@
 """One run of the customize machine from request to report: the happy path and every way its gates may fall."""
 
 import json
+import shutil
 
 import pytest
 
 from tests.workflows.bench import INTAKE, WORK, Bench
 from tests.workflows.conftest import with_corpus
+from toolsmith import recipes
 
 FULL_RUN = [
     "Cost Estimated", "Dataset Ready",
@@ -137,3 +139,43 @@ def test_the_state_of_a_run_stays_small(settled):
     name = run(settled)
     assert settled.largest_payload(name) < 32 * 1024
     assert len(settled.history(name)) < 2000
+
+
+SETTLED = {"source": "toolsmith", "detail-type": "Document Ingested", "detail": {}}
+
+
+@pytest.fixture
+def by_itself(corpus, tmp_path):
+    """A stack with documents to learn from that starts runs without being asked."""
+    made = with_corpus(Bench(tmp_path, MinNewExamples=10), corpus)
+    yield made
+    made.close()
+
+
+def automatic(bench: Bench) -> list[str]:
+    """The runs there are once a document was settled, all of them ended."""
+    bench.deliver(SETTLED)
+    for name in bench.names("customize"):
+        bench.ended(name)
+    return bench.names("customize")
+
+
+def test_the_same_corpus_runs_again_only_under_a_changed_recipe(by_itself, tmp_path):
+    (first,) = automatic(by_itself)
+    assert automatic(by_itself) == [first]
+    changed = shutil.copytree(recipes.root(), tmp_path / "recipes")
+    gates = json.loads((changed / "gates.json").read_text())
+    (changed / "gates.json").write_text(json.dumps(gates))
+    by_itself.set(recipes, "root", lambda: changed)
+    assert [first] == automatic(by_itself)[:1] and len(automatic(by_itself)) == 2
+
+
+@pytest.mark.parametrize(
+    ("request_", "stands_for_it"),
+    [({}, True), ({"thorough": True}, True), ({"dry_run": True}, False), ({"seed": 3}, False),
+     ({"groups": ["cik:9900029"]}, False)],
+)  # fmt: skip
+def test_a_request_stands_for_an_automatic_run_only_if_it_was_as_much(by_itself, request_, stands_for_it):
+    asked = by_itself.drop("runs/wanted.json", request_)
+    by_itself.ended(asked)
+    assert (automatic(by_itself) == [asked]) == stands_for_it

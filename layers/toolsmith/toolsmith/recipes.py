@@ -1,5 +1,6 @@
 """Where the recipes lie: beside the package in a Lambda layer, at the top of the repository on a laptop."""
 
+import hashlib
 from functools import cache
 from pathlib import Path
 
@@ -23,3 +24,17 @@ def path(name: str) -> Path:
         held = sorted(entry.name for entry in root().iterdir())
         raise RecipeNotFound(f"recipes/{name} does not exist; recipes/ holds {held}")
     return found
+
+
+def digest(student: str) -> str:
+    """SHA-256 of all that shapes a run of `student`: the domain, the student's folder, gates and prices.
+
+    Pages for people (README.md) do not count. Raises RecipeNotFound for an unknown student.
+    """
+    folders = [path(name).rglob("*") for name in ("securities", student)]
+    files = [path("gates.json"), path("prices.json"), *(file for folder in folders for file in folder)]
+    seen = hashlib.sha256()
+    for file in sorted(file for file in files if file.is_file() and file.name != "README.md"):
+        name = file.relative_to(root()).as_posix()
+        seen.update(f"{name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return seen.hexdigest()

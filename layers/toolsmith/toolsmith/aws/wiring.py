@@ -13,6 +13,7 @@ from botocore.config import Config
 from toolsmith.aws.ledger import Ledger
 from toolsmith.aws.machines import Machine
 from toolsmith.aws.store import Store
+from toolsmith.pipeline.defaults import RunDefaults
 
 if TYPE_CHECKING:
     from toolsmith.aws.bus import Bus
@@ -59,6 +60,11 @@ def bus() -> "Bus":
 def machine(name: str) -> Machine:
     """The state machine whose ARN stands in <NAME>_MACHINE."""
     return Machine(client("stepfunctions"), setting(f"{name.upper()}_MACHINE"))
+
+
+def run_defaults() -> RunDefaults:
+    """What the stack gives every run. Raises KeyError naming the variable that the template forgot."""
+    return RunDefaults(setting("STUDENT"), setting("TEACHER"), number("SEED"), setting("CONTROL_ARM") == "true")
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from toolsmith import datasets, grading, teaching, tools
@@ -12,7 +13,7 @@ from toolsmith.grading.attacks import ATTACKS, Attack, honest_answer
 from toolsmith.pipeline import thorough
 from toolsmith.pipeline.defaults import RunDefaults
 from toolsmith.pipeline.ports import Ledger, Store
-from toolsmith.pipeline.requests import read_run_request
+from toolsmith.pipeline.requests import RunRequest, read_run_request
 from toolsmith.pipeline.training import TrainingPlace, prepare
 
 ATTACK_CEILING = 0.5
@@ -27,10 +28,11 @@ def admit(
     ledger: Ledger,
     profile: Profile,
     defaults: RunDefaults,
+    budget_usd: float,
     run: str,
     event: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Pin what the run is made of and estimate its cost.
+    """Pin what the run is made of and estimate its cost; a request without a budget has `budget_usd`.
 
     Returns {"run", "student", "seed", "documents", "examples", "estimated_usd", "budget_usd", "control",
     "thorough", "dry_run"}.
@@ -44,6 +46,7 @@ def admit(
     if not rows:
         raise DatasetTooSmall(f"{name}: no settled document to learn from; drop filings under incoming/ first")
     control = defaults.control if asked is None or asked.control is None else asked.control
+    seed = defaults.seed if asked is None or asked.seed is None else asked.seed
     stages = ["sft", "evaluate", "evaluate", "evaluate", "rft", "evaluate"] + ["more_sft", "evaluate"] * control
     more = bool(asked and asked.thorough)
     stages += ["evaluate"] * (len(thorough.ARMS) * more)
@@ -53,7 +56,7 @@ def admit(
         "request": event.get("key"),
         "student": profile.name,
         "teacher": defaults.teacher,
-        "seed": asked.seed if asked else defaults.seed,
+        "seed": seed,
         "control": control,
         "thorough": more,
         "dry_run": bool(asked and asked.dry_run),
@@ -62,8 +65,8 @@ def admit(
         "examples": sum(row["examples"] for row in rows),
         "estimate": lines,
         "estimated_usd": round(sum(line["usd"] for line in lines), 2),
-        "budget_usd": (asked.budget_usd if asked and asked.budget_usd else defaults.budget_usd),
-        "settings": defaults.settings(),
+        "budget_usd": (asked.budget_usd if asked and asked.budget_usd else budget_usd),
+        "settings": _settings(replace(defaults, seed=seed, control=control), asked),
     }
     if plan["estimated_usd"] > plan["budget_usd"]:
         raise BudgetExceeded(
@@ -83,6 +86,12 @@ def admit(
     )
     brief = ("run", "student", "seed", "examples", "estimated_usd", "budget_usd", "control", "thorough", "dry_run")
     return {**{name: plan[name] for name in brief}, "documents": len(plan["documents"])}
+
+
+def _settings(made_with: RunDefaults, asked: RunRequest | None) -> dict[str, Any]:
+    """Those of a request that leaves out documents or jobs equal no automatic run's, so that it stands for none."""
+    less = {"groups": asked.groups, "dry_run": asked.dry_run} if asked else {}
+    return made_with.settings() | {name: value for name, value in less.items() if value}
 
 
 def assemble(work: Store, catalog: Catalog, run: str) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from toolsmith import recipes
+
 
 @dataclass(frozen=True)
 class RunDefaults:
@@ -12,8 +14,16 @@ class RunDefaults:
     teacher: str
     seed: int
     control: bool
-    budget_usd: float
 
     def settings(self) -> dict[str, Any]:
-        """What tells two automatic runs on one corpus apart."""
-        return {"student": self.student, "teacher": self.teacher, "seed": self.seed}
+        """What tells two automatic runs on one corpus apart.
+
+        The budget is not among it: it says whether a run may start, not what comes out. Raises RecipeNotFound.
+        """
+        return {
+            "student": self.student,
+            "teacher": self.teacher,
+            "seed": self.seed,
+            "control": self.control,
+            "recipes": recipes.digest(self.student),
+        }

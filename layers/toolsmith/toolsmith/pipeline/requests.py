@@ -13,7 +13,7 @@ class RunRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="Seed of split, training and sampling.")
+    seed: int | None = Field(default=None, ge=0, le=2**31 - 1, description="Seed of split, training and sampling.")
     groups: list[str] | None = Field(default=None, description="Only documents of these split groups.")
     control: bool | None = Field(default=None, description="Train the equal-compute more-SFT control beside RFT.")
     budget_usd: float | None = Field(default=None, gt=0, description="Stop before the estimate is above it.")

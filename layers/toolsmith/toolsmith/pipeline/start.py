@@ -47,8 +47,8 @@ def from_object(detail: Mapping[str, Any]) -> Start | None:
 def when_enough(ledger: Ledger, least_new_examples: int, settings: Mapping[str, Any]) -> Start | None:
     """The run to start by itself once at least `least_new_examples` examples are new since the last run.
 
-    The name is a digest of the settled documents, their examples and the settings, so the same corpus never runs twice
-    under one setting.
+    Examples are new to settings that no run had. The name is a digest of the settled documents, their examples and the
+    settings, so the same corpus never runs twice under the same ones.
     """
     settled = [row for row in ledger.all("DOCUMENT") if row.get("status") == "settled"]
     examples = sum(row["examples"] for row in settled)

@@ -59,6 +59,7 @@ class Server:
         machines = gateway.json_service(self.states, "1.0")
         emulator.mount("states", machines, aliases=("step-functions", "stepfunctions"))
         emulator.start_machines_with(self.states.start_from_event)
+        emulator.retry_functions()
         emulator.name_versions()
         types = self.states
         emulator.resource_type("AWS::StepFunctions::StateMachine", types.created, types.updated, types.deleted)

@@ -45,11 +45,13 @@ def tap_messages(record: Callable, changes: Callable) -> None:
     changes() gives what was recorded before, to be repeated once the saved state is loaded.
     """
     service, bridge, topics = module("services.sqs"), module("services.eventbridge"), module("services.sns")
+    functions = module("services.lambda_svc")
     tap = _Messages(record, service)
     service._collect_msgs = tap.handed_out(service._collect_msgs)
     service._act_send_message = tap.put(service._act_send_message, tap.of_request)
     bridge._dispatch_to_sqs = tap.put(bridge._dispatch_to_sqs, tap.of_target)
     topics._deliver_to_sqs = tap.put(topics._deliver_to_sqs, tap.of_target)
+    functions._route_async_failure = tap.put(functions._route_async_failure, tap.of_target)
     service._act_delete_message = tap.deleted(service._act_delete_message, tap.of_request)
     service._act_delete_message_batch = tap.deleted(service._act_delete_message_batch, tap.of_request)
     service._delete_messages_for_esm = tap.deleted(service._delete_messages_for_esm, tap.of_address)

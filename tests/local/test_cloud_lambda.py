@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 from local.cloud import Cloud
-from tests.local.cloud_harness import client, make_cloud, make_role, until
+from tests.local.cloud_harness import client, make_cloud, make_role, received, until
 
 CODE = """
 import json, os, sys, time
@@ -176,3 +176,23 @@ def test_output_reaches_the_log(cloud):
     text = "\n".join(line["message"] for line in lines)
     assert 'event {"do": "remark", "number": 4711}' in text
     assert "START RequestId" in text and "REPORT RequestId" in text and "Max Memory Used" in text
+
+
+def test_an_event_that_a_function_fails_on_is_tried_three_times_and_kept(cloud):
+    """The rule's own dead letters are for what never reached the function: as on Lambda, these are the function's."""
+    functions, events, sqs = client(cloud, "lambda"), client(cloud, "events"), client(cloud, "sqs")
+    url = sqs.create_queue(QueueName="failed-events")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    functions.put_function_event_invoke_config(
+        FunctionName="probe", MaximumRetryAttempts=2, DestinationConfig={"OnFailure": {"Destination": arn}}
+    )
+    probe = functions.get_function(FunctionName="probe")["Configuration"]["FunctionArn"]
+    events.put_rule(Name="to-probe", EventPattern='{"source": ["test"]}')
+    given = {"do": "raise", "number": 815}
+    events.put_targets(Rule="to-probe", Targets=[{"Id": "probe", "Arn": probe, "Input": json.dumps(given)}])
+    events.put_events(Entries=[{"Source": "test", "DetailType": "Probed", "Detail": "{}"}])
+    kept = received(cloud, url)
+    assert kept["requestPayload"] == given and kept["responsePayload"]["errorType"] == "OutOfPatience"
+    assert kept["requestContext"]["condition"] == "RetriesExhausted"
+    logs = client(cloud, "logs").filter_log_events(logGroupName="/aws/lambda/probe", filterPattern='"815"')["events"]
+    assert len(logs) == 3

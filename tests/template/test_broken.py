@@ -43,6 +43,7 @@ BROKEN = [
     ("an_event_that_cannot_be_delivered", lambda t: without(properties(t, "Everything")["Targets"][0],
                                                             "DeadLetterConfig")),
     ("an_event_that_cannot_be_delivered", lambda t: cut(t, "StartQueue", SqsManagedSseEnabled=False)),
+    ("an_event_that_a_function_fails_on", lambda t: without(properties(t, "NotifyFunction"), "EventInvokeConfig")),
     ("queues_are_spoken_to_over_tls", lambda t: properties(t, "QueuePolicy")["PolicyDocument"]["Statement"].pop()),
     ("queues_are_spoken_to_over_tls", lambda t: t["Resources"].update(Other=t["Resources"]["StartQueue"])),
     ("every_rule_that_writes_to_a_queue", lambda t: t["Resources"].update(Other=t["Resources"]["Arrivals"])),

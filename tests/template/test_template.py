@@ -87,6 +87,17 @@ def test_an_event_that_cannot_be_delivered_is_retried_and_kept():
             assert queue["Properties"]["RedrivePolicy"]["maxReceiveCount"] >= 3, name
 
 
+def test_an_event_that_a_function_fails_on_is_kept():
+    """A rule's dead letters are for what never reached the function; what it fails on is the function's to keep."""
+    targets = [target for rule in resources("AWS::Events::Rule").values() for target in rule["Properties"]["Targets"]]
+    named = {target["Arn"]["!GetAtt"].split(".")[0] for target in targets}
+    called = {n: f for n, f in resources("AWS::Serverless::Function").items() if n in named}
+    assert len(called) == 2
+    for name, function in called.items():
+        kept = function["Properties"]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
+        assert kept == {"Type": "SQS", "Destination": {"!GetAtt": "DeadLetters.Arn"}}, name
+
+
 def test_queues_are_spoken_to_over_tls_only():
     (policy,) = resources("AWS::SQS::QueuePolicy").values()
     denies = [s for s in policy["Properties"]["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]

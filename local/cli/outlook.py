@@ -9,14 +9,16 @@ from datetime import datetime
 from typing import Any
 
 from toolsmith.customization import cost
+from toolsmith.pipeline import thorough
 
-# The jobs of the customize machine, phase by phase: (stage, arm); those of a phase run beside each other.
+# The jobs of the customize machine, phase by phase: (stage, arm); of a phase, AT_ONCE run beside each other.
 PHASES = (
-    (("sft", "sft"), ("evaluate", "base"), ("evaluate", "base_tools")),
-    (("evaluate", "sft"),),
+    (("sft", "sft"), *(("evaluate", arm) for arm in ("base", "base_tools", *thorough.FEW_SHOT))),
+    (("evaluate", "sft"), ("evaluate", thorough.PROBE)),
     (("rft", "rft"), ("more_sft", "more_sft")),
     (("evaluate", "rft"), ("evaluate", "more_sft")),
 )
+AT_ONCE = 3
 OVERDUE = 0.05
 
 
@@ -44,16 +46,31 @@ def teacher_usd(teacher: str, rows: Iterable[Mapping[str, Any]], table: Mapping[
     return cost.tokens_usd(teacher, sum(i for i, _ in used), sum(o for _, o in used), table)
 
 
-def run_seconds(estimate: Iterable[Mapping[str, Any]], control: bool, jobs: Iterable[Timed]) -> float:
-    """Seconds that the jobs of a run will still take: what was measured in this run, else what its plan expects."""
+def run_seconds(plan: Mapping[str, Any], jobs: Iterable[Timed]) -> float:
+    """Seconds that the jobs of a run will still take: what was measured in this run, else what its plan expects.
+
+    plan: "estimate" with the hours of each stage, and whether the run is with "control" and "thorough".
+    """
     newest = {(job.stage, job.arm): job for job in jobs}
-    expected = {line["stage"]: line["hours"] * 3600 for line in estimate if "hours" in line}
+    expected = {line["stage"]: line["hours"] * 3600 for line in plan["estimate"] if "hours" in line}
     for stage in {job.stage for job in newest.values()}:
         measured = [job.seconds for job in newest.values() if job.stage == stage and job.status == "Completed"]
         if measured:
             expected[stage] = sum(measured) / len(measured)
-    phases = [[key for key in phase if control or key[1] != "more_sft"] for phase in PHASES]
-    return sum(max(_left(newest.get(key), expected.get(key[0], 0.0)) for key in phase) for phase in phases)
+    left_out = () if plan.get("control") else ("more_sft",)
+    left_out += () if plan.get("thorough") else thorough.ARMS
+    return sum(
+        _beside(_left(newest.get(key), expected.get(key[0], 0.0)) for key in phase if key[1] not in left_out)
+        for phase in PHASES
+    )
+
+
+def _beside(seconds: Iterable[float]) -> float:
+    """How long jobs take that start in this order whenever fewer than AT_ONCE run."""
+    lanes = [0.0] * AT_ONCE
+    for each in seconds:
+        lanes[lanes.index(min(lanes))] += each
+    return max(lanes)
 
 
 def _left(job: Timed | None, expected: float) -> float:

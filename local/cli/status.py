@@ -1,7 +1,10 @@
 """The state of documents and of a run as facts, from the ledger, the machines and the jobs' logs."""
 
 import json
+import math
 import re
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +24,8 @@ _NUMBERS = {
     "reward": re.compile(r"critic/rewards/mean[=:]\s*(-?[\d.]+(?:[eE][+-]?\d+)?)"),
     "entropy": re.compile(r"actor/entropy[=:]\s*(-?[\d.]+(?:[eE][+-]?\d+)?)"),
 }
+_NUMBER = re.compile(r"\d[\d.e+-]*")
+PACE = 10.0
 APPROVAL = "AskApproval"  # the state of the customize machine that waits for a person
 _EVALUATED = re.compile(r"evaluated=(\d+)/(\d+)")
 
@@ -58,7 +63,7 @@ class State:
     phase: str | None = None
     jobs: list[JobState] = field(default_factory=list)
     usd: float = 0.0
-    eta_seconds: float | None = None
+    eta_seconds: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -145,12 +150,14 @@ class Watcher:
         found.eta_seconds = self._eta(found, ingests)
         return found
 
-    def _eta(self, found: State, ingests: list[dict[str, Any]]) -> float | None:
+    def _eta(self, found: State, ingests: list[dict[str, Any]]) -> int | None:
         if found.run_status == "RUNNING" and found.run:
             plan = self._plan(found.run)
             timed = _timed(found)
-            return outlook.run_seconds(plan["estimate"], bool(plan.get("control")), timed) if plan else None
-        return outlook.ingest_seconds(ingests, datetime.now(UTC)) if found.running_ingests else None
+            left = outlook.run_seconds(plan, timed) if plan else None
+        else:
+            left = outlook.ingest_seconds(ingests, datetime.now(UTC)) if found.running_ingests else None
+        return None if left is None else round(left)
 
     def _plan(self, run: str) -> dict[str, Any]:
         """The run's plan; empty until it was admitted."""
@@ -268,17 +275,29 @@ def progress(state: State) -> str:
 
 
 class Teller:
-    """Puts a state on one line, without what it said before: the documents, the run, or both."""
+    """Puts a state on one line, without what it said before: the documents, the run, or both.
 
-    def __init__(self) -> None:
+    Where nothing but numbers changed, it speaks at most every `pace` seconds.
+    """
+
+    def __init__(self, pace: float = PACE, clock: Callable[[], float] = time.monotonic) -> None:
+        self._pace, self._clock = pace, clock
         self._said: dict[str, str] = {}
+        self._spoke = -math.inf
 
     def line(self, state: State) -> str | None:
         """What is new, with cost and time left; None where only time has passed."""
-        now = {"documents": funnel(state), "run": progress(state)}
-        new = [text for part, text in now.items() if text and self._said.get(part) != text]
-        self._said = now
-        return " · ".join(new) + foresee(state) if new else None
+        now = {part: text for part, text in (("documents", funnel(state)), ("run", progress(state))) if text}
+        new = {part: text for part, text in now.items() if self._said.get(part) != text}
+        counting = all(_wordings(self._said.get(part, "")) == _wordings(text) for part, text in new.items())
+        if not new or (counting and self._clock() - self._spoke < self._pace):
+            return None
+        self._said, self._spoke = now, self._clock()
+        return " · ".join(new.values()) + foresee(state)
+
+
+def _wordings(text: str) -> str:
+    return _NUMBER.sub("", text)
 
 
 def _describe_job(job: JobState) -> str:

@@ -10,13 +10,15 @@ from local.cli.failures import Failed, Misused
 from local.cli.place import place_of
 from local.cli.status import State, Teller, Watcher
 
-PAUSE = 2.0
+PAUSE, PAUSE_ON_AWS = 2.0, 10.0  # there every look is dozens of calls that count against quotas
+REPORTED = "Done"  # the last state of the customize machine where there is a report; a dry run ends in another
 PATIENCE = {"ThrottlingException", "Throttling", "RequestLimitExceeded", "ServiceUnavailable", "InternalServerError"}
 
 
 def run(arguments) -> int:
     watcher = Watcher(place_of(arguments))
-    teller, away = Teller(), False
+    teller, away = Teller(0.0) if arguments.json else Teller(), False
+    pause = PAUSE_ON_AWS if arguments.stack else PAUSE
     while True:
         try:
             watcher = watcher or Watcher(place_of(arguments))
@@ -27,7 +29,7 @@ def run(arguments) -> int:
             if not away:
                 print("the cloud does not answer; watching goes on once it does", file=sys.stderr, flush=True)
             watcher, away = None, True
-            time.sleep(PAUSE)
+            time.sleep(pause)
             continue
         away = False
         if arguments.run and state.run is None:
@@ -35,17 +37,23 @@ def run(arguments) -> int:
         if line := teller.line(state):
             print(json.dumps(state.to_json()) if arguments.json else line, flush=True)
         if arguments.once or _at_rest(state, arguments.run):
-            _tell_failure(watcher, state)
-            return 0 if state.run_status in (None, "SUCCEEDED", "RUNNING") else 1
-        time.sleep(PAUSE)
+            return _tell_end(watcher, state, arguments.stack)
+        time.sleep(pause)
 
 
-def _tell_failure(watcher: Watcher, state: State) -> None:
-    if state.run_status in (None, "RUNNING", "SUCCEEDED"):
-        return
+def _tell_end(watcher: Watcher, state: State, stack: str | None) -> int:
+    """Say what to do next with a run that ended; the exit code."""
+    if state.run_status in (None, "RUNNING"):
+        return 0
+    there = f" --stack {stack}" if stack else ""
+    if state.run_status == "SUCCEEDED":
+        if state.phase == REPORTED:
+            print(f"Next: toolsmith report {state.run}{there}", file=sys.stderr)
+        return 0
     arn = next(each["executionArn"] for each in watcher.runs() if each["name"] == state.run)
     told = watcher.failure(arn)
-    print(f"{state.run} ended with {told['error']}: {told['cause']}\nNext: {told['remedy']}", file=sys.stderr)
+    print(f"{state.run} ended with {told['error']}: {told['cause']}\nNext: {told['remedy']}{there}", file=sys.stderr)
+    return 1
 
 
 def _passes(error: Exception) -> bool:

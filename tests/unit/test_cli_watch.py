@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,12 +11,13 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from local.cli import outlook, watch
 from local.cli.failures import Failed, Misused
 from local.cli.outlook import Timed
-from local.cli.status import APPROVAL, JobState, State, Watcher, _timed, foresee
+from local.cli.status import APPROVAL, JobState, State, Teller, Watcher, _timed, foresee
 from tests.template.loading import ROOT
 from toolsmith.customization.jobs import job_name
 
 ESTIMATE = [{"stage": stage, "hours": hours} for stage, hours in
             (("sft", 0.5), ("evaluate", 0.25), ("rft", 2.0), ("more_sft", 3.0))]  # fmt: skip
+PLAN = {"estimate": ESTIMATE, "control": False, "thorough": False}
 HOUR = 3600
 
 
@@ -27,37 +29,52 @@ FINE_TUNED = [job("sft", "sft", seconds=100), *(job("evaluate", arm, seconds=60)
 
 
 def test_before_the_first_job_a_run_takes_its_longest_jobs_one_after_another():
-    assert outlook.run_seconds(ESTIMATE, False, []) == (0.5 + 0.25 + 2.0 + 0.25) * HOUR
-    assert outlook.run_seconds(ESTIMATE, True, []) == (0.5 + 0.25 + 3.0 + 0.25) * HOUR
+    assert outlook.run_seconds(PLAN, []) == (0.5 + 0.25 + 2.0 + 0.25) * HOUR
+    assert outlook.run_seconds({**PLAN, "control": True}, []) == (0.5 + 0.25 + 3.0 + 0.25) * HOUR
 
 
 def test_a_line_of_the_estimate_that_is_no_job_counts_nothing():
-    assert outlook.run_seconds([*ESTIMATE, {"stage": "teaching", "usd": 1}], False, []) == 3 * HOUR
+    assert outlook.run_seconds({"estimate": [*ESTIMATE, {"stage": "teaching", "usd": 1}]}, []) == 3 * HOUR
+
+
+def test_of_the_jobs_of_a_phase_three_run_beside_each_other():
+    """Of four evaluations beside SFT the third takes SFT's place, and the fourth that of the first."""
+    assert outlook.run_seconds({**PLAN, "thorough": True}, []) == (0.5 + 0.25 + 2.0 + 0.25) * HOUR
+    slow = [line | {"hours": 1.0} if line["stage"] == "evaluate" else line for line in ESTIMATE]
+    assert outlook.run_seconds({**PLAN, "estimate": slow, "thorough": True}, []) == (1.0 + 1.0 + 1.0 + 2.0 + 1.0) * HOUR
+
+
+def test_the_phases_are_those_of_the_machine():
+    machine = json.loads((ROOT / "statemachines" / "customize.asl.json").read_text(encoding="utf-8"))["States"]
+    listed = [machine[name]["Assign"]["jobs"] for name in
+              ("FineTune", "EvaluateFineTuned", "Reinforce", "EvaluateReinforced")]  # fmt: skip
+    jobs = tuple(tuple(re.findall(r"'stage': '(\w+)', 'arm': '(\w+)'", text)) for text in listed)
+    assert jobs == outlook.PHASES and machine["RunJobs"]["MaxConcurrency"] == outlook.AT_ONCE
 
 
 def test_a_running_job_has_what_is_left_of_it_to_go():
     jobs = [job("sft", "sft", "InProgress", 600)]
-    assert outlook.run_seconds(ESTIMATE, False, jobs) == 1200 + 2.5 * HOUR
+    assert outlook.run_seconds(PLAN, jobs) == 1200 + 2.5 * HOUR
 
 
 def test_an_overdue_job_is_never_said_to_be_done():
-    left = outlook.run_seconds(ESTIMATE, False, [job("sft", "sft", "InProgress", 9 * HOUR)])
+    left = outlook.run_seconds(PLAN, [job("sft", "sft", "InProgress", 9 * HOUR)])
     assert left > 2.5 * HOUR
 
 
 def test_what_was_measured_in_this_run_replaces_what_was_expected():
-    assert outlook.run_seconds(ESTIMATE, False, FINE_TUNED) == 60 + 2 * HOUR + 60
+    assert outlook.run_seconds(PLAN, FINE_TUNED) == 60 + 2 * HOUR + 60
 
 
 def test_an_evaluation_that_counts_its_answers_tells_its_own_pace():
     jobs = [*FINE_TUNED, job("evaluate", "sft", "InProgress", 30, done=0.25)]
-    assert outlook.run_seconds(ESTIMATE, False, jobs) == 90 + 2 * HOUR + 60
+    assert outlook.run_seconds(PLAN, jobs) == 90 + 2 * HOUR + 60
 
 
 def test_at_the_end_nothing_is_left():
     arms = ("base", "base_tools", "sft", "rft")
     jobs = [job("sft", "sft"), job("rft", "rft"), *(job("evaluate", arm) for arm in arms)]
-    assert outlook.run_seconds(ESTIMATE, False, jobs) == 0
+    assert outlook.run_seconds(PLAN, jobs) == 0
 
 
 def test_money_is_instances_times_hours_and_tokens():
@@ -126,12 +143,13 @@ class Scripted:
 
 @pytest.fixture
 def watching(monkeypatch):
-    def start(*moments, run=None, once=False, as_json=False):
+    def start(*moments, run=None, once=False, as_json=False, stack=None):
         scripted = Scripted(*moments)
         monkeypatch.setattr(watch, "Watcher", scripted)
         monkeypatch.setattr(watch, "place_of", lambda arguments: None)
         monkeypatch.setattr(watch, "PAUSE", 0)
-        code = watch.run(argparse.Namespace(run=run, once=once, json=as_json))
+        monkeypatch.setattr(watch, "PAUSE_ON_AWS", 0)
+        code = watch.run(argparse.Namespace(run=run, once=once, json=as_json, stack=stack))
         return code, scripted
 
     return start
@@ -157,14 +175,51 @@ def test_a_line_appears_when_something_changed_and_not_when_only_time_passed(wat
 
 def test_documents_are_told_again_only_when_they_move(watching, capsys):
     job = JobState("sft-1", "InProgress", step=5, numbers={"loss": 0.5})
-    moments = running(documents=2), running(documents=2, jobs=[job]), running(documents=3, jobs=[job])
-    watching(*moments, State(run="run-1", run_status="SUCCEEDED", documents=3))
+    moments = running(documents=2), running(documents=2, jobs=[job]), running(documents=3, rejected=1, jobs=[job])
+    watching(*moments, State(run="run-1", run_status="SUCCEEDED", documents=3, rejected=1))
     assert capsys.readouterr().out.splitlines() == [
         "documents 0/2 settled · chunks 0/0 · examples 0 · run-1: RunJob",
         "run-1: sft-1 step 5 loss 0.5",
-        "documents 0/3 settled · chunks 0/0 · examples 0",
+        "documents 0/3 settled · 1 set aside · chunks 0/0 · examples 0",
         "run-1: SUCCEEDED",
     ]
+
+
+def at_step(step):
+    return running(jobs=[JobState("sft-1", "InProgress", step=step, numbers={"loss": 1e-5 * step})])
+
+
+def test_where_only_numbers_move_a_line_appears_every_ten_seconds():
+    now = 0.0
+    teller = Teller(pace=10.0, clock=lambda: now)
+    assert teller.line(at_step(1)) and teller.line(at_step(2)) is None
+    now = 9.0
+    assert teller.line(at_step(3)) is None
+    now = 10.0
+    assert "step 4" in teller.line(at_step(4))
+    assert "SUCCEEDED" in teller.line(State(run="run-1", run_status="SUCCEEDED"))
+
+
+def test_what_was_not_said_for_its_pace_is_said_with_the_next_line():
+    teller = Teller(pace=10.0, clock=lambda: 0.0)
+    teller.line(State(documents=2))
+    assert teller.line(State(documents=3)) is None
+    assert teller.line(running(documents=3)).startswith("documents 0/3 settled")
+
+
+def test_machines_get_every_change(watching, capsys):
+    watching(at_step(1), at_step(2), State(run="run-1", run_status="SUCCEEDED"), as_json=True)
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("phase", "words"), [("Done", "Next: toolsmith report run-1 --stack prod\n"), ("DryRunDone", "")]
+)
+def test_a_run_that_ended_well_says_how_to_read_its_report_where_it_has_one(watching, phase, words, capsys):
+    assert watching(State(run="run-1", run_status="SUCCEEDED", phase=phase), stack="prod")[0] == 0
+    assert capsys.readouterr().err == words
+    machine = json.loads((ROOT / "statemachines" / "customize.asl.json").read_text(encoding="utf-8"))
+    assert machine["States"][phase]["Type"] == "Succeed"
 
 
 class Listing:
@@ -200,9 +255,9 @@ def test_the_run_that_goes_on_is_watched_though_a_newer_one_ended(monkeypatch):
 
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
 def test_a_run_that_fails_ends_watching_with_one_and_says_why_and_what_to_do(watching, status, capsys):
-    assert watching(running(), State(run="run-1", run_status=status))[0] == 1
+    assert watching(running(), State(run="run-1", run_status=status), stack="prod")[0] == 1
     said = capsys.readouterr().err
-    assert "RunRejected: too dear" in said and "toolsmith redrive run-1" in said
+    assert "RunRejected: too dear" in said and "Next: toolsmith redrive run-1 --stack prod\n" in said
 
 
 def test_a_run_that_waits_for_a_person_says_how_to_answer(watching, capsys):

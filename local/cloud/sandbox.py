@@ -1,14 +1,15 @@
 """One Lambda sandbox: a process that runs AWS's runtime client and handles one invocation at a time."""
 
 import json
+import os
 import queue
+import select
 import shutil
 import subprocess
 import tempfile
 import threading
 import time
 import uuid
-from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from local.cloud.runtime_api import Invocation, Message, RuntimeApi
 from local.cloud.settings import REGION
 
 INIT_SECONDS = 60  # AWS allows 10; a busy laptop imports more slowly
+_LOG_BYTES = 4 << 20  # of one invocation's output, the last
 _PATH = "/usr/local/bin:/usr/bin/:/bin:/opt/bin"
 
 
@@ -55,7 +57,8 @@ class Sandbox:
         self.blueprint = blueprint
         self.stream = f"{time.strftime('%Y/%m/%d')}/[{blueprint.version}]{uuid.uuid4().hex}"
         self.used = time.monotonic()
-        self._lines: deque[str] = deque(maxlen=20_000)
+        self._written = bytearray()  # output that is in no log yet
+        self._reading = threading.Lock()
         self._dead = False
         self._api = RuntimeApi()
         scratch.mkdir(parents=True, exist_ok=True)
@@ -65,6 +68,8 @@ class Sandbox:
             cwd=blueprint.code, env=self._environment(credentials),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
+        self._output = self._process.stdout.fileno()
+        os.set_blocking(self._output, False)
         self._drained = threading.Event()
         threading.Thread(target=self._read_output, daemon=True).start()
         self._failed = self._initialise()
@@ -101,8 +106,10 @@ class Sandbox:
         }
 
     def _read_output(self) -> None:
-        for line in self._process.stdout:
-            self._lines.append(line.decode("utf-8", "replace").rstrip("\n"))
+        waiting = select.poll()
+        waiting.register(self._output, select.POLLIN)
+        while self._drain():
+            waiting.poll()
         self._drained.set()
         code = self._process.wait()
         error = {
@@ -112,6 +119,19 @@ class Sandbox:
         if code == 0:
             error["errorMessage"] = "Error: Runtime exited without providing a reason"
         self._api.messages.put(Message("exit", json.dumps(error).encode()))
+
+    def _drain(self) -> bool:
+        """Take in what the process has written so far; False once there will be no more."""
+        with self._reading:
+            while True:
+                try:
+                    text = os.read(self._output, 1 << 16)
+                except BlockingIOError:
+                    return True
+                if not text:
+                    return False
+                self._written += text
+                del self._written[:-_LOG_BYTES]
 
     def _initialise(self) -> bytes | None:
         """Wait until the handler's module is imported. Returns the error payload when it failed."""
@@ -161,10 +181,11 @@ class Sandbox:
         return message is not None and message.kind == "ready"
 
     def _take_log(self) -> str:
-        taken = []
-        while self._lines:
-            taken.append(self._lines.popleft())
-        return "\n".join(taken)
+        """All that was written before now; whoever polled again or died had written its last line before."""
+        self._drain()
+        with self._reading:
+            taken, self._written = self._written, bytearray()
+        return taken.decode("utf-8", "replace").rstrip("\n")
 
     def peak_memory_mb(self) -> int:
         """Highest resident memory so far; 0 where the system doesn't say."""

@@ -14,7 +14,7 @@ from toolsmith.grading.matching import best_matching
 from toolsmith.grading.reference import Expected, read_accept
 from toolsmith.grading.settings import settings
 from toolsmith.grading.shapes import Call, Malformed, read_plan
-from toolsmith.grading.strict_values import OK, WRONG_TYPE, Check, check_of
+from toolsmith.grading.strict_values import OK, Accepted, compare, plain_type
 
 NAME_SHARE = 0.25
 ARGUMENTS = r"\((?:\w+=|[\"'\d)])"
@@ -44,13 +44,14 @@ def judge(tools: Any, accept: Any, answer: Any, ordered: bool = False) -> Verdic
 class Judge:
     """A reference made ready to judge many answers (the rollouts of one prompt)."""
 
+    __slots__ = ("_expected", "_matchers", "_tools", "check")
+
     def __init__(self, tools: Any, accept: Any, ordered: bool = False) -> None:
         self._expected = read_accept(accept)
-        self._ordered = ordered
         self._tools = tools if isinstance(tools, list) else [tools]
         self._matchers = [Matcher(one, _schema_of(self._tools, one.name)) for one in self._expected or ()]
         # The verdict alone, "ok" or the first error's code, on a list of calls that are already read.
-        self.check = self._matchers[0].check if len(self._matchers) == 1 else self._check_several
+        self.check = self._matchers[0].check if len(self._matchers) == 1 else Matchers(self._matchers, ordered).check
 
     def verdict(self, answer: Any) -> Verdict:
         """Judge one answer: a text, or calls that are already decoded."""
@@ -68,23 +69,6 @@ class Judge:
         if reason == OK:
             return Verdict(True, OK, settings().trailing_text if read is not None and read.trailing else 1.0)
         return Verdict(False, reason, self._partial(calls))
-
-    def _check_several(self, calls: list[Call]) -> str:
-        matchers = self._matchers
-        if len(calls) != len(matchers):
-            return "wrong_count"
-        if self._ordered:
-            found = [matcher.check([call]) for matcher, call in zip(matchers, calls, strict=True)]
-            return next((reason for reason in found if reason != OK), OK)
-        left = list(calls)
-        for matcher in matchers:
-            for i, (name, given) in enumerate(left):
-                if name in matcher.names and matcher.check_arguments(given) is OK:
-                    del left[i]
-                    break
-            else:
-                return "no_match"
-        return OK
 
     def _abstention(self, calls: list[Call], read: Answer | None, answer: Any) -> Verdict:
         """No call is right: an explicit empty plan, or words that don't try to call anything."""
@@ -128,24 +112,50 @@ class Judge:
         return next((matcher.name for matcher in self._matchers if name in matcher.names), name)
 
 
-class Matcher(dict[str, Check]):
-    """One accepted call, ready to be compared with calls; as a mapping, the check of every parameter met so far."""
+class Matchers:
+    """Several accepted calls (or none), ready to be compared with calls."""
 
-    __slots__ = ("_accepted", "_known", "_needed", "_properties", "_required", "name", "names")
+    __slots__ = ("_matchers", "_ordered")
+
+    def __init__(self, matchers: "list[Matcher]", ordered: bool) -> None:
+        self._matchers, self._ordered = matchers, ordered
+
+    def check(self, calls: list[Call]) -> str:
+        """ "ok" for a list of these calls, or the code of the first error."""
+        if len(calls) != len(self._matchers):
+            return "wrong_count"
+        if self._ordered:
+            found = [matcher.check([call]) for matcher, call in zip(self._matchers, calls, strict=True)]
+            return next((reason for reason in found if reason != OK), OK)
+        left = list(calls)
+        for matcher in self._matchers:
+            for i, (name, given) in enumerate(left):
+                if name in matcher.names and matcher.check_arguments(given) is OK:
+                    del left[i]
+                    break
+            else:
+                return "no_match"
+        return OK
+
+
+class Matcher:
+    """One accepted call, ready to be compared with calls."""
+
+    __slots__ = ("_accepted", "_expected", "_known", "_needed", "_required", "name", "names")
 
     def __init__(self, expected: Expected, schema: dict[str, Any] | None) -> None:
-        self.name, self._accepted = expected
+        self.name, self._expected = expected
         self.names = _spellings(self.name, schema)
-        self._properties, self._required = _parameters(schema)
-        self._needed = [parameter for parameter, values in self._accepted.items() if "" not in values]
         self._known = schema is not None
-
-    def __missing__(self, parameter: str) -> Check:
-        declared, values = self._properties.get(parameter), self._accepted.get(parameter)
-        if not isinstance(declared, dict) or values is None:
-            return _unexpected
-        check = self[parameter] = check_of(declared, values)
-        return check
+        properties, self._required = _parameters(schema)
+        self._needed: list[str] = []  # though the schema doesn't require them
+        self._accepted: dict[str, Accepted] = {}
+        for parameter, values in self._expected.items():
+            if "" not in values and parameter not in self._required:
+                self._needed.append(parameter)
+            declared = properties.get(parameter)
+            if isinstance(declared, dict):
+                self._accepted[parameter] = (plain_type(declared, values), values, declared)
 
     def check(self, calls: list[Call]) -> str:
         """ "ok" for a list of this call alone, or the code of the first error."""
@@ -161,13 +171,16 @@ class Matcher(dict[str, Check]):
         for parameter in self._required:
             if parameter not in given:
                 return "missing_required"
-        try:
-            for parameter, value in given.items():
-                found = self[parameter](value)
-                if found is not OK:
-                    return found
-        except TypeError:  # an array or object where a text is expected
-            return WRONG_TYPE
+        accepted = self._accepted
+        for parameter, value in given.items():
+            if parameter not in accepted:
+                return "unexpected_parameter"
+            plain, values, declared = accepted[parameter]
+            if type(value) is plain and value in values:
+                continue  # as most are; only the others need the rules for types and texts
+            found = compare(value, values, declared)
+            if found is not OK:
+                return found
         for parameter in self._needed:
             if parameter not in given:
                 return "missing_optional"
@@ -177,16 +190,12 @@ class Matcher(dict[str, Check]):
         """The share of arguments that are right, of all that are expected or given."""
         right, count = 0, len(given)
         for parameter, value in given.items():
-            right += self._is_right(parameter, value)
-        for parameter in self._needed:
-            count += parameter not in given
+            if parameter in self._accepted:
+                plain, values, declared = self._accepted[parameter]
+                right += (type(value) is plain and value in values) or compare(value, values, declared) is OK
+        for parameter, values in self._expected.items():
+            count += parameter not in given and "" not in values
         return right / count if count else 1.0
-
-    def _is_right(self, parameter: str, value: Any) -> bool:
-        try:
-            return self[parameter](value) is OK
-        except TypeError:
-            return False
 
 
 def _spellings(name: str, schema: dict[str, Any] | None) -> tuple[str, ...]:
@@ -209,10 +218,6 @@ def _parameters(schema: dict[str, Any] | None) -> tuple[dict[str, Any], list[str
     return properties if isinstance(properties, dict) else {}, names
 
 
-def _unexpected(value: Any) -> str:
-    return "unexpected_parameter"
-
-
 def plain_calls(answer: Any) -> list[Call] | None:
     """The calls of the usual decoded form, a list of {"name", "arguments"}, without the detour by every shape."""
     if type(answer) is not list:
@@ -230,6 +235,7 @@ def plain_calls(answer: Any) -> list[Call] | None:
 
 def _schema_of(tools: list[Any], name: str) -> dict[str, Any] | None:
     """The function of a name, else of its spelling with underscores for dots; of several the first counts."""
+    spelled = _underscored(name)
     near = None
     for tool in tools:
         opened = _open(tool)
@@ -237,7 +243,7 @@ def _schema_of(tools: list[Any], name: str) -> dict[str, Any] | None:
             continue
         if opened["name"] == name:
             return opened
-        if near is None and _underscored(opened["name"]) == _underscored(name):
+        if near is None and _underscored(opened["name"]) == spelled:
             near = opened
     return near
 

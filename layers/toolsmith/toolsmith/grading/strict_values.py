@@ -4,7 +4,6 @@ Two of its rules look odd and are kept, because verdicts must agree: types insid
 and an accepted value of another type than the declared one (a variable's name, null) is compared as it stands.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 OK = "ok"
@@ -12,7 +11,7 @@ WRONG_TYPE = "wrong_type"
 WRONG_INNER_TYPE = "wrong_inner_type"
 WRONG_VALUE = "wrong_value"
 
-Check = Callable[[Any], str]
+Accepted = tuple[type | None, list[Any], dict[str, Any]]  # what `plain_type` says, the values, the parameter's schema
 
 TYPES: dict[str, type] = {
     "string": str,
@@ -29,16 +28,17 @@ TYPES: dict[str, type] = {
     "any": str,
     "null": type(None),
 }
-ARRAYS = ("array", "tuple", "list")
 FLOATS = ("float", "number")
-PLAIN = ("integer", "boolean", "bool", "null")
-KEPT = 256
-IGNORED = str.maketrans({**dict.fromkeys(" ,./-_*^", None), "'": '"'})
+IGNORED = b" ,./-_*^"
+IN_ASCII = bytes.maketrans(b"'ABCDEFGHIJKLMNOPQRSTUVWXYZ", b'"abcdefghijklmnopqrstuvwxyz')
+IN_UNICODE = str.maketrans("'", '"', IGNORED.decode())
 
 
 def standardized(text: str) -> str:
     """A string as it is compared: without blanks and ``,./-_*^``, lower case, one kind of quote."""
-    return text.translate(IGNORED).lower()
+    if text.isascii():  # bytes are translated several times as fast
+        return text.encode().translate(IN_ASCII, IGNORED).decode()
+    return text.translate(IN_UNICODE).lower()
 
 
 def same_value(given: Any, accepted: Any) -> bool:
@@ -50,33 +50,66 @@ def same_value(given: Any, accepted: Any) -> bool:
     return given == accepted
 
 
-def check_of(declared: dict[str, Any], values: list[Any]) -> Check:
-    """The check of one parameter: its schema and its accepted values become a function of the given value."""
+def plain_type(declared: dict[str, Any], values: list[Any]) -> type | None:
+    """The type whose values are right as soon as they equal an accepted value as it stands; None where no type's are.
+
+    Equality alone doesn't tell 1, 1.0 and true inside an array or object from each other, so of those only arrays of
+    texts are plain.
+    """
     name = declared.get("type", "any")
-    if type(name) is str:
-        return _check(name, declared.get("items"), values)
-    if isinstance(name, list):
-        members = [item for item in name if isinstance(item, str)]
-        return _any_of([_check(item, declared.get("items"), _of_type(item, values)) for item in members])
-    return _check("any", None, values)
+    kind = TYPES.get(name) if type(name) is str else None
+    if kind is dict or (kind is list and not (_item_type(declared) is str and _hold_texts(values))):
+        return None
+    return kind
+
+
+def _hold_texts(arrays: list[Any]) -> bool:
+    return all(type(array) is list and all(type(item) is str for item in array) for array in arrays if array != "")
+
+
+def compare(value: Any, values: list[Any], declared: dict[str, Any]) -> str:
+    """ "ok" if a value has the type that its schema declares and is among the accepted values, or the error's code."""
+    name = declared.get("type", "any")
+    if type(name) is not str:
+        return _compare_union(value, values, declared, name)
+    expected, first, kind = TYPES.get(name, str), _first_type(values), type(value)
+    if kind is int and name in FLOATS:
+        try:
+            value, kind = float(value), float
+        except OverflowError:
+            return WRONG_TYPE
+    elif kind is tuple and name == "tuple":
+        value, kind = list(value), list
+    if kind is not expected and kind is not first:
+        return WRONG_TYPE
+    inner = _item_type(declared) if kind is expected is list else None
+    try:
+        if inner is not None and not _items_are(inner, value, values):
+            return WRONG_INNER_TYPE
+        literal = first is not None and first is not expected
+        fits = value in values if literal else _fits(value, values, expected, inner)
+    except (TypeError, AttributeError, KeyError, IndexError, RecursionError):
+        return WRONG_VALUE  # accepted values of another form than the declared type: nothing can satisfy them
+    return OK if fits else WRONG_VALUE
+
+
+def _compare_union(value: Any, values: list[Any], declared: dict[str, Any], names: Any) -> str:
+    """A value that may have one of several types is compared with the accepted values of each type in turn."""
+    if not isinstance(names, list):
+        return compare(value, values, {})
+    found = WRONG_TYPE
+    for name in names:
+        if isinstance(name, str):
+            found = compare(value, _of_type(name, values), {**declared, "type": name})
+            if found is OK:
+                break
+    return found
 
 
 def _of_type(name: str, values: list[Any]) -> list[Any]:
     """The accepted values that one member of a union of types can have."""
     kinds = (int, float) if name in FLOATS else (TYPES.get(name, str),)
     return [value for value in values if value == "" or type(value) in kinds]
-
-
-def _any_of(checks: list[Check]) -> Check:
-    def check(value: Any) -> str:
-        found = WRONG_TYPE
-        for one in checks:
-            found = one(value)
-            if found == OK:
-                return OK
-        return found
-
-    return check
 
 
 def _first_type(values: Any) -> type | None:
@@ -86,125 +119,47 @@ def _first_type(values: Any) -> type | None:
     return None
 
 
-def _check(name: str, items: Any, values: list[Any]) -> Check:
-    expected, first = TYPES.get(name, str), _first_type(values)
-    literal = first is not None and first is not expected
-    if expected is str and not literal:
-        return _Texts(values).__getitem__
-    if name in PLAIN:
-        return _plain_check(expected, first, values)
-    inner = items.get("type") if isinstance(items, dict) and name in ARRAYS else None
-    return _full_check(name, expected, TYPES.get(inner) if isinstance(inner, str) else None, first, values)
+def _item_type(declared: dict[str, Any]) -> type | None:
+    items = declared.get("items")
+    name = items.get("type") if isinstance(items, dict) else None
+    return TYPES.get(name) if isinstance(name, str) else None
 
 
-def _full_check(name: str, expected: type, inner: type | None, first: type | None, values: list[Any]) -> Check:
-    literal = first is not None and first is not expected
-    compare = _contained(values) if literal else _comparison(expected, inner, values)
-    widens, opens = name in FLOATS, name == "tuple"
-
-    def check(value: Any) -> str:
-        kind = type(value)
-        if widens and kind is int:
-            try:
-                value, kind = float(value), float
-            except OverflowError:
-                return WRONG_TYPE
-        elif opens and kind is tuple:
-            value, kind = list(value), list
-        try:
-            if kind is expected:
-                if inner is not None and not _inner_types(value, values, inner):
-                    return WRONG_INNER_TYPE
-                return OK if compare(value) else WRONG_VALUE
-            if kind is first:
-                return OK if value in values else WRONG_VALUE
-        except (TypeError, AttributeError, KeyError, IndexError, RecursionError):
-            return WRONG_VALUE  # accepted values of another form than the declared type: nothing can satisfy them
-        return WRONG_TYPE
-
-    return check
-
-
-def _plain_check(expected: type, first: type | None, values: list[Any]) -> Check:
-    """The check of a value that is compared as it stands, of the declared type or of the accepted values' own."""
-
-    def check(value: Any) -> str:
-        kind = type(value)
-        if kind is expected or kind is first:
-            return OK if value in values else WRONG_VALUE
-        return WRONG_TYPE
-
-    return check
-
-
-class _Texts(dict[Any, str]):
-    """The verdict on every text met so far: answers to one question repeat their values.
-
-    Anything that is no text has the wrong type; what can't be a key raises TypeError (see `Matcher.check`).
-    """
-
-    __slots__ = ("_accepted",)
-
-    def __init__(self, values: list[Any]) -> None:
-        for value in values:
-            if type(value) is str:
-                self[value] = OK
-        self._accepted: set[str] | None = None
-
-    def __missing__(self, value: Any) -> str:
-        if type(value) is not str:
-            return WRONG_TYPE
-        if self._accepted is None:
-            self._accepted = {standardized(known) for known, found in self.items() if found is OK}
-        found = OK if standardized(value) in self._accepted else WRONG_VALUE
-        if len(self) < KEPT:
-            self[value] = found
-        return found
-
-
-def _inner_types(value: list[Any], values: list[Any], inner: type) -> bool:
+def _items_are(inner: type, value: list[Any], values: list[Any]) -> bool:
     """Whether some accepted array has items of the types given; an accepted value that is no array demands nothing."""
-    for accepted in values:
-        if type(accepted) is not list:
-            return True
-        first = _first_type(accepted)
-        if all(type(item) is inner or (first is not None and type(item) is first) for item in value):
-            return True
-    return False
+    kinds = set(map(type, value))
+    return any(type(accepted) is not list or kinds <= {inner, _first_type(accepted)} for accepted in values)
 
 
-def _contained(values: list[Any]) -> Callable[[Any], bool]:
-    return lambda value: value in values
-
-
-def _comparison(expected: type, inner: type | None, values: list[Any]) -> Callable[[Any], bool]:
+def _fits(value: Any, values: list[Any], expected: type, inner: type | None) -> bool:
+    """Whether a value of the expected type is among the accepted values, texts compared as `standardized`."""
+    if expected is str:
+        return standardized(value) in [standardized(known) for known in values if type(known) is str]
     if expected is dict:
-        return lambda value: any(value_fits(value, accepted) for accepted in values if accepted != "")
-    if expected is list and inner is dict:
-        return lambda value: any(_objects_fit(value, accepted) for accepted in values)
+        return any(_object_fits(value, accepted) for accepted in values if accepted != "")
+    if inner is dict:
+        return any(_objects_fit(value, accepted) for accepted in values)
     if expected is list:
-        return lambda value: _list_in(value, values)
-    return _contained(values)
+        given = _comparable(value)
+        return any(given == _comparable(accepted) for accepted in values)
+    return value in values
 
 
-def _plain(value: Any) -> Any:
-    return standardized(value) if type(value) is str else value
+def _comparable(items: Any) -> list[Any]:
+    return [standardized(item) if type(item) is str else item for item in items]
 
 
-def _list_in(value: list[Any], values: list[Any]) -> bool:
-    given = [_plain(item) for item in value]
-    return any(given == [_plain(item) for item in accepted] for accepted in values)
-
-
-def value_fits(value: dict[str, Any], accepted: dict[str, list[Any]]) -> bool:
+def _object_fits(value: dict[str, Any], accepted: dict[str, list[Any]]) -> bool:
     """Whether an object's keys are all known, their values accepted, and every key that is missing optional."""
     for key, item in value.items():
-        if key not in accepted or _plain(item) not in [_plain(other) for other in accepted[key]]:
+        if key not in accepted:
+            return False
+        if (standardized(item) if type(item) is str else item) not in _comparable(accepted[key]):
             return False
     return all(key in value or "" in options for key, options in accepted.items())
 
 
 def _objects_fit(value: list[Any], accepted: list[Any]) -> bool:
     return len(value) == len(accepted) and all(
-        other != "" and value_fits(item, other) for item, other in zip(value, accepted, strict=True)
+        other != "" and _object_fits(item, other) for item, other in zip(value, accepted, strict=True)
     )

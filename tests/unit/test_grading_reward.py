@@ -320,6 +320,36 @@ def test_strings_are_compared_strictly_without_case_and_punctuation():
         assert not judge(tools, accept, [{"name": "f", "arguments": {"x": other}}]).valid, other
 
 
+@pytest.mark.parametrize(
+    ("declared", "accepted", "given", "reason"),
+    [
+        ({"type": "integer"}, 1, 1, "ok"),
+        ({"type": "integer"}, 1, 1.0, "wrong_type"),
+        ({"type": "integer"}, 1, True, "wrong_type"),
+        ({"type": "boolean"}, True, 1, "wrong_type"),
+        ({"type": "float"}, 2.0, 2, "ok"),
+        ({"type": "float"}, 2**53 + 1, 2**53 + 1, "wrong_value"),  # no float is this integer
+        pytest.param({"type": "float"}, 10**400, 10**400, "wrong_type", id="too great for a float"),
+        ({"type": "string"}, 1, 1, "ok"),  # an accepted value of another type than the declared one
+        ({"type": "string"}, 1, True, "wrong_type"),
+        ({"type": "array", "items": {"type": "string"}}, ["a b"], ["A-B"], "ok"),
+        ({"type": "array", "items": {"type": "string"}}, ["a", 1], ["a", 1], "wrong_inner_type"),
+        ({"type": "array", "items": {"type": "integer"}}, [1, 2], [1, 2], "ok"),
+        ({"type": "array", "items": {"type": "integer"}}, [1, 2], [1, 2.0], "wrong_inner_type"),
+        ({"type": "array", "items": {"type": "integer"}}, [1], [True], "wrong_inner_type"),
+        ({"type": "dict"}, {"k": ["A b", ""], "n": [1]}, {"n": 1, "k": "a-B"}, "ok"),
+        ({"type": "dict"}, {"k": ["a"]}, {"k": ["a"]}, "wrong_value"),
+        ({"type": "string"}, "\u00c9tude no. 1", "\u00e9tude No 1", "ok"),
+        ({"type": "string"}, "k", "\u212a", "ok"),  # the sign of Kelvin, whose small letter is k
+    ],
+)
+def test_an_equal_value_is_right_only_in_the_right_type(declared, accepted, given, reason):
+    """Each verdict is BFCL's own; numbers and booleans that Python takes for equal are kept apart."""
+    tools = [{"name": "f", "parameters": {"properties": {"x": declared}, "required": ["x"]}}]
+    judged = judge(tools, [{"name": "f", "arguments": {"x": [accepted]}}], [{"name": "f", "arguments": {"x": given}}])
+    assert judged.reason == reason
+
+
 def test_json_schema_types_and_wrappers_are_understood():
     parameters = {"type": "object", "properties": {"x": {"type": ["string", "null"]}, "n": {"type": "number"}}}
     accept = [{"name": "f", "arguments": {"x": [None, "a"], "n": [1.5, ""]}}]

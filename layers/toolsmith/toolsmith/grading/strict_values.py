@@ -82,12 +82,15 @@ def compare(value: Any, values: list[Any], declared: dict[str, Any]) -> str:
         value, kind = list(value), list
     if kind is not expected and kind is not first:
         return WRONG_TYPE
+    literal = first is not None and first is not expected
+    if kind is str and not literal:
+        fits = standardized(value) in [standardized(known) for known in values if type(known) is str]
+        return OK if fits else WRONG_VALUE
     inner = _item_type(declared) if kind is expected is list else None
     try:
         if inner is not None and not _items_are(inner, value, values):
             return WRONG_INNER_TYPE
-        literal = first is not None and first is not expected
-        fits = value in values if literal else _fits(value, values, expected, inner)
+        fits = value in values if literal else _fits(value, values, inner)
     except (TypeError, AttributeError, KeyError, IndexError, RecursionError):
         return WRONG_VALUE  # accepted values of another form than the declared type: nothing can satisfy them
     return OK if fits else WRONG_VALUE
@@ -131,17 +134,14 @@ def _items_are(inner: type, value: list[Any], values: list[Any]) -> bool:
     return any(type(accepted) is not list or kinds <= {inner, _first_type(accepted)} for accepted in values)
 
 
-def _fits(value: Any, values: list[Any], expected: type, inner: type | None) -> bool:
-    """Whether a value of the expected type is among the accepted values, texts compared as `standardized`."""
-    if expected is str:
-        return standardized(value) in [standardized(known) for known in values if type(known) is str]
-    if expected is dict:
+def _fits(value: Any, values: list[Any], inner: type | None) -> bool:
+    """Whether a value of the declared type is among the accepted values, the texts inside it `standardized`."""
+    if type(value) is dict:
         return any(_object_fits(value, accepted) for accepted in values if accepted != "")
     if inner is dict:
         return any(_objects_fit(value, accepted) for accepted in values)
-    if expected is list:
-        given = _comparable(value)
-        return any(given == _comparable(accepted) for accepted in values)
+    if type(value) is list:
+        return any(value == accepted or _comparable(value) == _comparable(accepted) for accepted in values)
     return value in values
 
 

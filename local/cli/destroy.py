@@ -1,18 +1,19 @@
-"""`toolsmith destroy`: says what will stay and what that costs, then has `sam delete` remove a stack."""
+"""`toolsmith destroy`: says what will stay and what that costs, then deletes the stack."""
 
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import islice
 
+from botocore.exceptions import WaiterError
+
 from local.cli.failures import Failed, Misused
 from local.cli.place import Place, place_of
-from local.cli.stack import sam
 
-# USD a month, list prices of us-east-1 as of 2026: S3 Standard and DynamoDB a gigabyte, Bedrock a custom model.
-S3_GIGABYTE, TABLE_GIGABYTE, CUSTOM_MODEL = 0.023, 0.25, 1.95
+# USD a month, list prices of us-east-1 as of 2026: a gigabyte of S3 Standard and of DynamoDB with its continuous
+# backup, and a custom model of Bedrock.
+S3_GIGABYTE, TABLE_GIGABYTE, CUSTOM_MODEL = 0.023, 0.25 + 0.20, 1.95
 MOST = 200_000
+LOOKS, PAUSE = 1200, 3  # an hour
 
 
 def run(arguments) -> int:
@@ -22,36 +23,60 @@ def run(arguments) -> int:
             "or by deleting the folder given as --home"
         )
     place = place_of(arguments)
-    print("\n".join(staying(place)))
+    print("\n".join(staying(place)), flush=True)
     if arguments.dry_run:
         return 0
     if not arguments.yes and not _confirmed(place.stack):
         raise Failed("nothing was deleted")
-    command = [sam(), "delete", "--stack-name", place.stack, "--no-prompts", "--region", _region(place)]
-    code = subprocess.run(command, env={**os.environ, "SAM_CLI_TELEMETRY": "0"}, check=False).returncode
-    if code:
-        raise Failed(f"`sam delete` ended with {code}; what it says above tells what is in its way")
+    _delete(place)
+    print(f"stack {place.stack} is deleted", file=sys.stderr)
     return 0
 
 
+def _delete(place: Place) -> None:
+    """Raises Failed with CloudFormation's reasons where something of the stack cannot be deleted."""
+    formation = place.client("cloudformation")
+    stack = formation.describe_stacks(StackName=place.stack)["Stacks"][0]["StackId"]
+    formation.delete_stack(StackName=stack)
+    print(f"deleting stack {place.stack}; on AWS this takes some minutes", file=sys.stderr, flush=True)
+    try:
+        waiter = formation.get_waiter("stack_delete_complete")
+        waiter.wait(StackName=stack, WaiterConfig={"Delay": PAUSE, "MaxAttempts": LOOKS})
+    except WaiterError as error:
+        events = formation.describe_stack_events(StackName=stack)["StackEvents"]
+        failed = [event for event in events if event["ResourceStatus"] == "DELETE_FAILED"]
+        why = [f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason')}" for event in failed]
+        raise Failed("\n".join([f"stack {place.stack} is not deleted; mend this and run the same command again:",
+                                *(why or [str(error)])])) from error  # fmt: skip
+
+
 def staying(place: Place) -> list[str]:
-    """What `sam delete` leaves behind, line by line, with its cost a month and the command that removes it."""
-    lines = [f"These stay when stack {place.stack} is deleted:"]
+    """What deleting the stack leaves behind, line by line, with its cost a month and the commands that remove it."""
+    lines = [f"These stay when stack {place.stack} is deleted, each with the commands that remove it:"]
     for output in ("IntakeBucket", "WorkBucket"):
         bucket = place.outputs[output]
         count, size, more = _weigh(place, bucket)
-        usd = size / 1e9 * S3_GIGABYTE
-        lines.append(
-            f"  bucket {bucket}: {more}{count:,} object versions, {more}{size / 1e9:,.2f} GB, {usd:,.2f} USD a month\n"
-            f"    once empty of all versions: aws s3api delete-bucket --bucket {bucket}"
-        )
+        lines.append(f"  bucket {bucket}: {more}{count:,} object versions, {more}{_sized(size)}, "
+                     f"{_priced(size / 1e9 * S3_GIGABYTE)}")  # fmt: skip
+        emptied = f"import boto3; boto3.resource('s3').Bucket('{bucket}').object_versions.delete()"
+        lines.append(f'    .venv/bin/python -c "{emptied}"')
+        lines.append(f"    aws s3api delete-bucket --bucket {bucket}")
     table = place.outputs["LedgerTable"]
     described = place.client("dynamodb").describe_table(TableName=table)["Table"]
     usd = described.get("TableSizeBytes", 0) / 1e9 * TABLE_GIGABYTE
-    lines.append(f"  table {table}: {described.get('ItemCount', 0):,} rows, {usd:,.2f} USD a month")
+    lines.append(f"  table {table}, with its backup: {described.get('ItemCount', 0):,} rows, {_priced(usd)}")
     lines.append(f"    aws dynamodb delete-table --table-name {table}")
     lines += _models(place)
+    lines.append("  the code that `sam deploy` uploaded, in the SAM CLI's bucket that all stacks share: under 0.01 USD")
     return lines
+
+
+def _sized(size: int) -> str:
+    return f"{size / 1e9:,.2f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
+
+
+def _priced(usd: float) -> str:
+    return f"{usd:,.2f} USD a month" if usd >= 0.01 else "under 0.01 USD a month"
 
 
 def _weigh(place: Place, bucket: str) -> tuple[int, int, str]:
@@ -78,10 +103,6 @@ def _models(place: Place) -> list[str]:
                 lines.append(f"  model {each['modelName']}, of this stack or another: {CUSTOM_MODEL:.2f} USD a month")
                 lines.append(f"    aws bedrock delete-custom-model --model-identifier {each['modelArn']}")
     return lines
-
-
-def _region(place: Place) -> str:
-    return place.client("cloudformation").meta.region_name
 
 
 def _confirmed(stack: str) -> bool:

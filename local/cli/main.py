@@ -31,7 +31,9 @@ def _command(commands, name: str, module: str, text: str) -> argparse.ArgumentPa
 
 def _at_home(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--home", type=Path, default=HOME, help="folder of the local cloud (default .toolsmith)")
-    parser.add_argument("--port", type=int, default=4566, help="port of the local cloud on 127.0.0.1")
+    port = os.environ.get("TOOLSMITH_PORT", "4566")
+    help_ = "port of the local cloud on 127.0.0.1 (default $TOOLSMITH_PORT, else 4566)"
+    parser.add_argument("--port", type=int, default=port, help=help_)
 
 
 def _somewhere(parser: argparse.ArgumentParser) -> None:

@@ -1,11 +1,16 @@
 """template.yaml, deployed by the real sam to the local cloud: documents in, two kill -9 on the way, a dataset out.
 
-Training is left to `make demo`; this stops at the end of a dry run, which does everything that costs nothing.
+Training is left to `make demo`; this stops at the end of a dry run, which does everything that costs nothing. At the
+end the commands of README.md and docs/ are run as printed, the last of them takes the stack away.
 """
 
 import json
+import os
+import shlex
 import shutil
+import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -14,10 +19,11 @@ import pytest
 from local.cli import stack
 from local.cli.demo import ingest_names
 from local.cli.drop import upload
-from local.cli.place import local_place
+from local.cli.place import STACK, local_place
 from local.cli.record import Recorder
 from local.cli.status import Watcher
 from local.cloud import Cloud
+from tests.local import pages
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTCOMES = ("kept", "repaired", "rejected", "failed", "empty")
@@ -143,3 +149,89 @@ def test_a_dry_run_makes_the_dataset_and_spends_nothing(ingested):
     assert any(entry["Key"].endswith("rft/train.jsonl") for entry in kept)
     jobs = place.client("sagemaker").list_training_jobs(NameContains=ended["name"])["TrainingJobSummaries"]
     assert jobs == []
+
+
+class User:
+    """Somebody who follows the pages, in a folder like a clone, with `toolsmith up` running there."""
+
+    def __init__(self, folder: Path, env: dict[str, str], known: dict[str, str]) -> None:
+        self.folder, self.env, self.known = folder, env, known
+
+    def run(self, command: str, how: pages.Run) -> subprocess.CompletedProcess:
+        """Run a command of a page by the shell, its placeholders filled in."""
+        for printed, meant in how.given.items():
+            assert printed in command, f"{printed} does not stand in {command}"
+            command = command.replace(printed, meant.format(**self.known))
+        return subprocess.run(["bash", "-c", command], cwd=self.folder, env=self.env, input=how.typed, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT, check=False)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def user(world, ingested, tmp_path_factory):
+    """The cloud of the tests above, started again by `toolsmith up`, with the untrained student deployed."""
+    cloud, _, home = world
+    folder = tmp_path_factory.mktemp("user") / "toolsmith"
+    folder.mkdir()
+    for entry in ROOT.iterdir():
+        if entry.name not in (".git", ".toolsmith", "build"):
+            (folder / entry.name).symlink_to(entry)
+    (folder / ".toolsmith").symlink_to(home)
+    shutil.copy(ROOT / "samples" / "regulations" / "ecfr-title-17-part-279.xml", folder / "filing.txt")
+    cloud.stop()
+    path = os.pathsep.join([str(folder / ".venv" / "bin"), str(folder / ".venv-sam" / "bin"), os.environ["PATH"]])
+    host = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    env = {**host, **cloud.env(), "PATH": path, "TOOLSMITH_PORT": str(cloud.settings.port)}
+    log = (folder / "up.log").open("w")
+    up = subprocess.Popen(shlex.split(pages.UP), cwd=folder, env=env, stdout=log, stderr=log)
+    try:
+        until(lambda: "ask the model at http" in (folder / "up.log").read_text() or up.poll() is not None, "it is up")
+        assert up.poll() is None, (folder / "up.log").read_text()
+        place = local_place(cloud)
+        runs = Watcher(place).rows("RUN")
+        sqs, url = place.client("sqs"), place.outputs["DeadLetters"]
+        queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        known = {**place.outputs, "run": runs[-1]["id"], "queue": queue}
+        deploy_untrained(place)
+        yield User(folder, env, known)
+    finally:
+        up.send_signal(signal.SIGINT)
+        code = up.wait(60)
+    assert code == 130, (folder / "up.log").read_text()
+
+
+def deploy_untrained(place) -> None:
+    """What a run does at its end, with the weights that no run has trained."""
+    s3, bedrock = place.client("s3"), place.client("bedrock")
+    found = place.client("cloudformation").describe_stack_resource(StackName=STACK, LogicalResourceId="ImportRole")
+    name = found["StackResourceDetail"]["PhysicalResourceId"]
+    role = place.client("iam").get_role(RoleName=name)["Role"]["Arn"]
+    bucket = f"customer-escrow-{role.split(':')[4]}-untrained"
+    s3.create_bucket(Bucket=bucket)
+    for file in (ROOT / "local" / "student" / "base").iterdir():
+        s3.upload_file(str(file), bucket, f"base/{file.name}")
+    source = {"s3DataSource": {"s3Uri": f"s3://{bucket}/base/"}}
+    model = bedrock.create_custom_model(modelName="untrained", modelSourceConfig=source, roleArn=role)["modelArn"]
+    until(lambda: bedrock.get_custom_model(modelIdentifier=model)["modelStatus"] == "Active", "the model is imported")
+    made = bedrock.create_custom_model_deployment(modelDeploymentName=STACK, modelArn=model)
+    arn = made["customModelDeploymentArn"]
+    until(lambda: bedrock.get_custom_model_deployment(customModelDeploymentIdentifier=arn)["status"] == "Active",
+          "the model is deployed")  # fmt: skip
+    place.client("ssm").put_parameter(Name=place.outputs["ModelParameter"], Value=arn, Type="String", Overwrite=True)
+
+
+@pytest.mark.parametrize("command", pages.RUN, ids=lambda command: " ".join(command.split()[:3]))
+def test_the_commands_of_the_pages_work_as_printed(user, command):
+    if command.startswith("aws ") and shutil.which("aws") is None:
+        pytest.skip("no AWS CLI: nothing but these commands needs it")
+    how = pages.RUN[command]
+    done = user.run(command, how)
+    assert done.returncode == how.code and how.says in done.stdout, done.stdout
+
+
+def test_after_destroy_what_it_said_would_stay_is_there(user, world):
+    _, place, _ = world
+    stacks = [s["StackName"] for s in place.client("cloudformation").describe_stacks()["Stacks"]]
+    assert STACK not in stacks
+    for name in ("IntakeBucket", "WorkBucket"):
+        assert place.client("s3").list_objects_v2(Bucket=user.known[name])["KeyCount"] > 0
+    assert place.client("dynamodb").scan(TableName=user.known["LedgerTable"])["Count"] > 0

@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from botocore.exceptions import WaiterError
 
 from local.cli import destroy, main
 from local.cli.place import Place
@@ -15,11 +16,10 @@ DEPLOYED = [{"customModelDeploymentName": name, "customModelDeploymentArn": f"ar
 
 
 class Account:
-    """Answers what destroy asks, for any service."""
+    """Answers what destroy asks, for any service; `deleted` lists the stacks that were deleted."""
 
     def __init__(self, method=""):
-        self.method = method
-        self.meta = type("Meta", (), {"region_name": "us-east-1"})
+        self.method, self.deleted, self.in_the_way = method, [], None
 
     def get_paginator(self, method):
         return Account(method)
@@ -32,44 +32,62 @@ class Account:
     def describe_table(self, TableName):
         return {"Table": {"ItemCount": 74, "TableSizeBytes": 4_000_000_000}}
 
+    def describe_stacks(self, StackName):
+        return {"Stacks": [{"StackId": f"arn:stack/{StackName}"}]}
+
+    def delete_stack(self, StackName):
+        self.deleted.append(StackName)
+
+    def get_waiter(self, name):
+        assert name == "stack_delete_complete"
+        return self
+
+    def wait(self, StackName, WaiterConfig):
+        if self.in_the_way:
+            raise WaiterError("StackDeleteComplete", "a terminal failure", {})
+
+    def describe_stack_events(self, StackName):
+        failed = {"LogicalResourceId": "Bus", "ResourceStatus": "DELETE_FAILED",
+                  "ResourceStatusReason": self.in_the_way}  # fmt: skip
+        return {"StackEvents": [{"LogicalResourceId": "Ledger", "ResourceStatus": "DELETE_SKIPPED"}, failed]}
+
 
 @pytest.fixture
-def deleted(monkeypatch):
-    """Commands that were run in place of `sam`."""
-    ran = []
-
-    def run(command, **_):
-        ran.append(command)
-        return type("Done", (), {"returncode": 0})
-
-    place = Place("prod", None, ())
+def account(monkeypatch):
+    """The account that stack "prod" is deployed in."""
+    account, place = Account(), Place("prod", None, ())
     place.__dict__["outputs"] = OUTPUTS
-    monkeypatch.setattr(Place, "client", lambda self, service: Account())
+    monkeypatch.setattr(Place, "client", lambda self, service: account)
     monkeypatch.setattr(destroy, "place_of", lambda arguments: place)
-    monkeypatch.setattr(destroy, "sam", lambda: "sam")
-    monkeypatch.setattr(destroy.subprocess, "run", run)
-    return ran
+    return account
 
 
-def test_what_stays_is_said_with_its_price_and_the_command_that_removes_it(deleted, capsys):
+def test_what_stays_is_said_with_its_price_and_the_command_that_removes_it(account, capsys):
     assert main(["destroy", "--stack", "prod", "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert "bucket intake: 3 object versions, 3.00 GB, 0.07 USD a month" in said
-    assert "table ledger: 74 rows, 1.00 USD a month" in said
+    assert "table ledger, with its backup: 74 rows, 1.80 USD a month" in said
+    assert "bucket work: 1 object versions, 0.0 MB, under 0.01 USD a month" in said
     assert "run-1-rft" in said and "somebody-elses" not in said
     assert "arn:deployment/prod" in said and "arn:deployment/other" not in said
     for command in ("delete-bucket", "delete-table", "delete-custom-model ", "delete-custom-model-deployment"):
         assert command in said
-    assert deleted == []
+    assert account.deleted == []
 
 
 @pytest.mark.parametrize(("typed", "code"), [("prod\n", 0), ("yes\n", 1), ("", 1)])
-def test_only_the_name_of_the_stack_confirms(deleted, monkeypatch, typed, code):
+def test_only_the_name_of_the_stack_confirms(account, monkeypatch, typed, code):
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
     assert main(["destroy", "--stack", "prod"]) == code
-    assert bool(deleted) == (code == 0)
+    assert bool(account.deleted) == (code == 0)
 
 
-def test_yes_asks_nothing_and_deletes_the_stack_that_was_named(deleted):
+def test_yes_asks_nothing_and_deletes_the_stack_that_was_named(account):
     assert main(["destroy", "--stack", "prod", "--yes"]) == 0
-    assert deleted == [["sam", "delete", "--stack-name", "prod", "--no-prompts", "--region", "us-east-1"]]
+    assert account.deleted == ["arn:stack/prod"]
+
+
+def test_what_is_in_the_way_is_told(account, capsys):
+    account.in_the_way = "Rule consumers must be deleted first"
+    assert main(["destroy", "--stack", "prod", "--yes"]) == 1
+    assert "Bus: Rule consumers must be deleted first" in (said := capsys.readouterr().err) and "Ledger" not in said

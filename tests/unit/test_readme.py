@@ -6,6 +6,7 @@ import shlex
 import pytest
 
 from local.cli.main import _parser
+from tests.local import pages
 from tests.template.loading import ROOT, template
 from toolsmith import events
 
@@ -116,3 +117,9 @@ def test_defaults_in_the_operations_page_are_those_of_the_template():
         real = template()["Parameters"][name].get("Default")
         shown = {"none, required": None, "empty": ""}.get(default, default)
         assert shown == (None if real is None else str(real)), name
+
+
+def test_every_command_of_a_block_is_run_or_left_out_for_a_reason():
+    """tests/local/test_end_to_end.py runs them as printed. A new one goes to pages.RUN, or to pages.LEFT_OUT."""
+    assert pages.printed() == pages.RUN.keys() | pages.LEFT_OUT.keys()
+    assert not pages.RUN.keys() & pages.LEFT_OUT.keys()

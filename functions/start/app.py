@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 
 from toolsmith.aws import wiring
-from toolsmith.aws.handler import handler, metrics
+from toolsmith.aws.handler import handler, metrics, note
 from toolsmith.pipeline import start
 
 
@@ -21,6 +21,7 @@ def _start(event: dict[str, Any]) -> None:
     if wanted is None:
         return
     started = wiring.machine(wanted.machine).start(wanted.name, wanted.payload)
+    note("started" if started else "had been started", execution=wanted.name)
     metrics().add_metric("ExecutionStarted" if started else "DuplicateSuppressed", MetricUnit.Count, 1)
 
 

@@ -14,16 +14,18 @@ import subprocess
 import time
 from pathlib import Path
 
+import boto3
 import pytest
 
 from local.cli import stack
-from local.cli.demo import ingest_names
+from local.cli.demo import ingest_names, settings_of
 from local.cli.drop import upload
 from local.cli.place import STACK, local_place
 from local.cli.record import Recorder
 from local.cli.status import Watcher
 from local.cloud import Cloud
 from tests.local import pages
+from toolsmith.aws.ledger import Ledger
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTCOMES = ("kept", "repaired", "rejected", "failed", "empty")
@@ -41,9 +43,19 @@ def world(tmp_path_factory):
     cloud = Cloud(data=home / "cloud", port=port).start()
     try:
         stack.deploy(cloud, home, seed=0)
-        yield cloud, local_place(cloud), home
+        place = local_place(cloud)
+        let_no_run_start_by_itself(place)
+        yield cloud, place, home
     finally:
         cloud.stop()
+
+
+def let_no_run_start_by_itself(place) -> None:
+    """As if there had been a run of more examples than there will be: nothing trains beside these tests."""
+    table = boto3.resource("dynamodb", endpoint_url=place.endpoint, **dict(place.credentials)).Table(
+        place.outputs["LedgerTable"]
+    )
+    Ledger(table).register("RUN", "run-0", {"examples": 10**6, "settings": settings_of(place.parameters)})
 
 
 def until(true, what: str):

@@ -39,6 +39,18 @@ BROKEN = [
     ("every_bucket_is_private", lambda t: t["Resources"]["WorkBucket"].update(DeletionPolicy="Delete")),
     ("every_bucket_is_private", lambda t: without(properties(t, "IntakeBucket"), "LifecycleConfiguration")),
     ("every_bucket_is_private", lambda t: without(properties(t, "IntakeBucket"), "BucketEncryption")),
+    ("every_bucket_is_private", lambda t: without(properties(t, "WorkBucket")["PublicAccessBlockConfiguration"],
+                                                  "IgnorePublicAcls")),
+    ("every_bucket_is_private", lambda t: properties(t, "IntakeBucket")["BucketEncryption"][
+        "ServerSideEncryptionConfiguration"][0].update(ServerSideEncryptionByDefault={"SSEAlgorithm": "AES256"})),
+    ("every_bucket_is_private", lambda t: properties(t, "WorkBucketPolicy")["PolicyDocument"]["Statement"][0][
+        "Resource"].pop()),
+    ("every_bucket_is_private", lambda t: t["Resources"]["IntakeBucket"].update(UpdateReplacePolicy="Delete")),
+    ("logs_are_kept_for_a_time", lambda t: without(properties(t, "MachineLogs"), "RetentionInDays")),
+    ("logs_are_kept_for_a_time", lambda t: without(properties(t, "FunctionLogs"), "KmsKeyId")),
+    ("functions_are_traced", lambda t: t["Globals"]["Function"].update(Tracing="PassThrough")),
+    ("functions_are_traced", lambda t: t["Globals"]["Function"]["LoggingConfig"].update(ApplicationLogLevel="DEBUG")),
+    ("the_ledger_is_kept", lambda t: t["Resources"]["Ledger"].update(DeletionPolicy="Delete")),
     ("the_ledger_is_kept", lambda t: cut(t, "Ledger", SSESpecification={"SSEEnabled": False})),
     ("an_event_that_cannot_be_delivered", lambda t: without(properties(t, "Everything")["Targets"][0],
                                                             "DeadLetterConfig")),
@@ -46,6 +58,8 @@ BROKEN = [
     ("an_event_that_a_function_fails_on", lambda t: without(properties(t, "NotifyFunction"), "EventInvokeConfig")),
     ("queues_are_spoken_to_over_tls", lambda t: properties(t, "QueuePolicy")["PolicyDocument"]["Statement"].pop()),
     ("queues_are_spoken_to_over_tls", lambda t: t["Resources"].update(Other=t["Resources"]["StartQueue"])),
+    ("every_rule_that_writes_to_a_queue", lambda t: properties(t, "QueuePolicy")["PolicyDocument"]["Statement"][0][
+        "Condition"].update(StringEquals={})),
     ("every_rule_that_writes_to_a_queue", lambda t: t["Resources"].update(Other=t["Resources"]["Arrivals"])),
     ("functions_called_by_rules", lambda t: without(properties(t, "NotifyPermission"), "SourceAccount")),
     ("the_queue_waits_longer", lambda t: cut(t, "StartQueue", VisibilityTimeout=60)),
@@ -70,6 +84,8 @@ BROKEN = [
     ("the_assistant_is_off", lambda t: cut(t, "AssistantFunction", FunctionUrlConfig={"AuthType": "NONE"})),
     ("the_assistant_is_off", lambda t: granted(t, "AssistantFunction").append({**WILD, "Action": "s3:PutObject"})),
     ("every_function_folder_is_deployed", lambda t: without(t["Resources"], "NotifyFunction")),
+    ("functions_get_the_variables", lambda t: without(properties(t, "StartFunction")["Environment"]["Variables"],
+                                                      "CONTROL_ARM")),
     ("functions_get_the_variables", lambda t: without(properties(t, "NotifyFunction"), "Environment")),
 ]  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Rules that template.yaml has to keep. Each check is a function of the parsed resources."""
 
+import inspect
 import json
 import re
 import tomllib
@@ -7,6 +8,7 @@ import tomllib
 import pytest
 
 from tests.template.loading import ROOT, as_list, machines, resources, statements, template
+from toolsmith.aws import wiring
 
 # Actions that know no resource, or whose resource has no name before it exists; each with the reason.
 RESOURCELESS = {
@@ -27,6 +29,8 @@ RESOURCELESS = {
         "X-Ray knows no resource",
     ),
 }  # fmt: skip
+
+CLOSED = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 
 
 def test_no_statement_grants_every_action():
@@ -59,12 +63,15 @@ def test_every_bucket_is_private_versioned_encrypted_and_kept():
     policed = {p["Properties"]["Bucket"]["!Ref"]: p for p in resources("AWS::S3::BucketPolicy").values()}
     for name, bucket in buckets.items():
         properties = bucket["Properties"]
-        assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}, name
+        assert properties["PublicAccessBlockConfiguration"] == dict.fromkeys(CLOSED, True), name
         assert properties["VersioningConfiguration"] == {"Status": "Enabled"}, name
-        assert "BucketEncryption" in properties and "LifecycleConfiguration" in properties, name
+        (rule,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms", name
+        assert "LifecycleConfiguration" in properties, name
         assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain", name
         tls = policed[name]["Properties"]["PolicyDocument"]["Statement"][0]
         assert tls["Effect"] == "Deny" and tls["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}, name
+        assert tls["Resource"] == [{"!GetAtt": f"{name}.Arn"}, {"!Sub": f"${{{name}.Arn}}/*"}], name
 
 
 def test_the_ledger_is_kept_encrypted_and_recoverable():
@@ -72,6 +79,26 @@ def test_the_ledger_is_kept_encrypted_and_recoverable():
     assert ledger["DeletionPolicy"] == ledger["UpdateReplacePolicy"] == "Retain"
     assert ledger["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert ledger["Properties"]["SSESpecification"] == {"SSEEnabled": True}
+
+
+def test_logs_are_kept_for_a_time_and_under_the_key_of_the_stack():
+    groups = resources("AWS::Logs::LogGroup")
+    for name, group in groups.items():
+        assert group["Properties"]["RetentionInDays"] == {"!Ref": "RetentionDays"}, name
+        assert {"!Ref": "KmsKeyArn"} in group["Properties"]["KmsKeyId"]["!If"], name
+    for name, machine in resources("AWS::Serverless::StateMachine").items():
+        (kept,) = machine["Properties"]["Logging"]["Destinations"]
+        assert kept["CloudWatchLogsLogGroup"]["LogGroupArn"]["!GetAtt"].removesuffix(".Arn") in groups, name
+
+
+def test_functions_are_traced_and_log_into_the_group_of_the_stack_no_more_than_info():
+    shared = template()["Globals"]["Function"]
+    logging = shared["LoggingConfig"]
+    assert shared["Tracing"] == "Active" and logging["LogGroup"]["!Ref"] in resources("AWS::Logs::LogGroup")
+    assert (logging["LogFormat"], logging["ApplicationLogLevel"]) == ("JSON", "INFO")
+    own = {name for name, f in resources("AWS::Serverless::Function").items()
+           if f["Properties"].keys() & {"Tracing", "LoggingConfig"}}  # fmt: skip
+    assert own == set()
 
 
 def test_an_event_that_cannot_be_delivered_is_retried_and_kept():
@@ -295,10 +322,13 @@ def test_functions_get_the_variables_their_wiring_reads():
     shared = set(template()["Globals"]["Function"]["Environment"]["Variables"])
     package = ROOT / "layers" / "toolsmith" / "toolsmith" / "aws"
     place = set(re.findall(r'setting\("(\w+)"\)', (package / "training_place.py").read_text())) - {"AWS_REGION"}
+    defaults = set(re.findall(r'(?:setting|number)\("(\w+)"', inspect.getsource(wiring.run_defaults)))
+    assert place and defaults
     for name, function in resources("AWS::Serverless::Function").items():
         code = (ROOT / function["Properties"]["CodeUri"] / "app.py").read_text()
         wanted = set(re.findall(r'(?:setting|number)\(\s*"(\w+)"', code)) - {"AWS_REGION"}
         wanted |= place if "training_place" in code else set()
         wanted |= {"TEACHER"} if "wiring.teacher()" in code else set()
+        wanted |= defaults if "wiring.run_defaults()" in code else set()
         given = shared | set(function["Properties"].get("Environment", {}).get("Variables", {}))
         assert wanted <= given, f"{name} reads {wanted - given}"

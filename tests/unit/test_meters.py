@@ -1,6 +1,8 @@
 """What the functions count for the dashboard, read from the log lines that CloudWatch makes metrics of."""
 
+import contextlib
 import importlib.util
+import io
 import json
 import re
 from pathlib import Path
@@ -126,3 +128,32 @@ def test_every_metric_that_is_looked_at_is_written():
     written = set(re.findall(r'"([A-Z]\w+)"', text)) | set(re.findall(r"class (\w+)", text))
     written |= {f"Chunks{outcome.capitalize()}" for outcome in load("settle").ingest.OUTCOMES}
     assert shown() and shown() <= written, shown() - written
+
+
+@pytest.mark.parametrize(
+    ("event", "about"),
+    [({"run": "run-1", "stage": "sft", "attempt": 1}, {"run": "run-1", "stage": "sft"}),
+     ({"document": "d1", "first": 0}, {"document": "d1"}),
+     ({"detail-type": "Gate Failed", "detail": {"run": "run-1", "gate": "sft"}}, {"run": "run-1"}),
+     ({"detail-type": "Step Functions Execution Status Change", "detail": {"name": "run-1", "status": "FAILED"}},
+      {"execution": "run-1"})],
+)  # fmt: skip
+@pytest.mark.parametrize("fails", [False, True])
+def test_every_line_of_the_log_says_what_it_is_about(event, about, fails, monkeypatch):
+    """What a call was about does not stay for the next one."""
+    log = io.StringIO()
+    monkeypatch.setattr(entry._logger().registered_handler, "stream", log)
+
+    @entry.handler
+    def app(event):
+        entry.note("in the middle")
+        if fails:
+            raise ValueError("no")
+
+    for given in (event, {}):
+        with contextlib.suppress(ValueError):
+            app(given, None)
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [line["message"] for line in lines] == ["in the middle", "failed" if fails else "done"] * 2
+    said = [{key: line[key] for key in entry._IDENTITIES if key in line} for line in lines]
+    assert said == [about, about, {}, {}]

@@ -182,14 +182,18 @@ def main() -> None:
     measured = {"load_average": os.getloadavg()[0], "reference_loop_ms": reference_loop_ms()}
     measured |= {"start_ms": start_ms(), "answers_per_s": answers_per_s()}
     measured |= event_ms() | against_bfcl()
+    found: dict[str, Any] = {name: round(value, 3) for name, value in measured.items()}
+    found["met"] = {}
     for name, value in measured.items():
         sign, limit = LIMITS.get(name, ("", None))
-        met = "" if limit is None else "met" if (value <= limit if sign == "<=" else value >= limit) else "MISSED"
-        print(f"{name:26s}{value:14,.2f}   {sign:2s} {'' if limit is None else f'{limit:,.0f}':>8s}  {met}")
-    text = json.dumps({name: round(value, 3) for name, value in measured.items()})
-    print(text)
+        asked, met = "", ""
+        if limit is not None:
+            found["met"][f"{name} {sign} {limit:,.0f}"] = enough = value <= limit if sign == "<=" else value >= limit
+            asked, met = f"{limit:,.0f}", "met" if enough else "MISSED"
+        print(f"{name:26s}{value:14,.2f}   {sign:2s} {asked:>8s}  {met}")
+    print(json.dumps(found))
     if target is not None:
-        target.write_text(text + "\n", encoding="utf-8")
+        target.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -20,5 +20,6 @@ def app(event: dict[str, Any]) -> dict[str, Any]:
             wiring.setting("IMPORT_ROLE_ARN"): "bedrock.amazonaws.com",
         },
         region=wiring.setting("AWS_REGION"),
+        on=wiring.setting("CUSTOMIZE_ON"),
     )
     return account.check(Account(wiring.client), asked)

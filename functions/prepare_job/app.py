@@ -1,4 +1,4 @@
-"""Builds the whole CreateTrainingJob request of one job and uploads its recipe."""
+"""Builds the whole request of one job for the place where jobs are done, and uploads its recipe."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from toolsmith.pipeline import training
 
 @handler
 def app(event: dict[str, Any]) -> dict[str, Any]:
-    """{"run", "stage", "arm", "attempt"} -> {"job", "request"}."""
+    """{"run", "stage", "arm", "attempt"} -> {"job", "service", "request"}."""
     profile = load_profile(wiring.setting("STUDENT"))
     prepared = training.prepare(
         wiring.work(), profile, training_place(), event["run"], event["stage"], event["arm"], int(event["attempt"])
     )
-    return {"job": prepared.request["TrainingJobName"], "request": prepared.request}
+    return {"job": prepared.name, "service": prepared.service, "request": prepared.request}

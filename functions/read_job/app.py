@@ -10,7 +10,7 @@ from toolsmith.pipeline import training
 
 @handler
 def app(event: dict[str, Any]) -> dict[str, Any]:
-    """{"run", "stage", "arm", "job", "seconds"} -> checkpoint or scores; {"cause"} -> {"class", "reason"};
+    """{"run", "stage", "arm", "job", "seconds", "model"} -> checkpoint or scores; {"cause"} -> {"class", "reason"};
     {"failure", "redriven"} -> raises the failure's class until the execution is redriven."""
     if "cause" in event:
         return training.explain(event["cause"])
@@ -18,6 +18,7 @@ def app(event: dict[str, Any]) -> dict[str, Any]:
         return training.give_up(event["failure"], event["redriven"])
     profile = load_profile(wiring.setting("STUDENT"))
     seconds = float(event["seconds"])
-    result = training.read(wiring.work(), profile, event["run"], event["stage"], event["arm"], event["job"], seconds)
+    brief = (event["run"], event["stage"], event["arm"], event["job"], seconds)
+    result = training.read(wiring.work(), profile, *brief, event.get("model"), wiring.setting("CUSTOMIZE_ON"))
     meters.job_read(result)
     return result

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local.cli import stack, teachers
+from local.cli import evaluator, stack, teachers
 from local.cli.drop import SKIP, Dropped, upload
 from local.cli.failures import Failed
 from local.cli.place import Place, cloud_of, files_of, local_place
@@ -61,11 +61,13 @@ def run(arguments) -> int:
         clock.lap("cloud")
         _say(
             "template.yaml deployed"
-            if stack.deploy(cloud, home, arguments.seed, teacher.parameters)
+            if stack.deploy(cloud, home, arguments.seed, {**teacher.parameters, **stack.placed(arguments.on)})
             else "template.yaml is deployed already"
         )
         clock.lap("deploy")
         place = local_place(cloud)
+        if arguments.on == "serverless":
+            evaluator.register(place)
         watcher, teller = Watcher(place), Teller()
         recorder = Recorder(place)
         before = {execution["name"] for execution in watcher.runs()}
@@ -152,8 +154,8 @@ def _customize(watcher: Watcher, teller: Teller, before: set[str]) -> str:
 
 def settings_of(parameters: Mapping[str, str]) -> dict[str, Any]:
     """What tells runs apart, of a stack with these parameters that was deployed from this checkout."""
-    student, teacher, control = (parameters[name] for name in ("Student", "Teacher", "ControlArm"))
-    return RunDefaults(student, teacher, int(parameters["Seed"]), control == "true").settings()
+    student, teacher, control, on = (parameters[name] for name in ("Student", "Teacher", "ControlArm", "CustomizeOn"))
+    return RunDefaults(student, teacher, int(parameters["Seed"]), control == "true", on).settings()
 
 
 def run_of_this_corpus(watcher: Watcher, settings: Mapping[str, Any]) -> str | None:

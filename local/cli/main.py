@@ -49,6 +49,11 @@ def _taught(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--teacher", metavar="bedrock:MODEL", help="a model of the real Bedrock, with your AWS profile")
 
 
+def _placed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--on", choices=("training-job", "serverless", "bedrock"), default="training-job",
+                        help="where the jobs of a run are done (default training-job; docs/operations.md)")  # fmt: skip
+
+
 def _running(commands) -> None:
     demo = _command(
         commands, "demo", "demo", "Drop documents into a local cloud and follow them until a model is registered."
@@ -59,10 +64,12 @@ def _running(commands) -> None:
     demo.add_argument("--seed", type=int, default=0, help="seed of split, training and sampling (default 0)")
     demo.add_argument("--fresh", action="store_true", help="start from an empty cloud")
     demo.add_argument("--keep", action="store_true", help="leave the cloud running at the end")
+    _placed(demo)
     _taught(demo)
     up = _command(commands, "up", "up", "Start the local cloud and deploy template.yaml to it; runs until interrupted.")
     _at_home(up)
     up.add_argument("--seed", type=int, default=0, help="seed of split, training and sampling (default 0)")
+    _placed(up)
     _taught(up)
     up.add_argument("--page", type=int, metavar="PORT", help="port of the assistant's page (default: --port and one)")
     drop = _command(commands, "drop", "drop", "Drop files or folders into incoming/, requests/ or runs/.")
@@ -95,6 +102,7 @@ def _following(commands) -> None:
     _somewhere(report)
     report.add_argument("run", nargs="?", help="the run (default: the newest that was reported)")
     report.add_argument("--out", type=Path, help="folder for the files (default: below --home)")
+    _somewhere(_command(commands, "evaluator", "evaluator", "Register the reward function for serverless jobs."))
     destroy = _command(
         commands, "destroy", "destroy", "Delete a stack on AWS, after saying what stays and what it costs."
     )

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from local.cli.evaluator import LOCAL_ARN
 from local.cli.failures import Failed, Misused
 from local.cli.place import STACK
 from local.cloud import Cloud
@@ -26,6 +27,11 @@ def parameters(seed: int, changes: Mapping[str, str] | None = None) -> list[str]
     usual = dict(each.split("=", 1) for each in config["local"]["deploy"]["parameters"]["parameter_overrides"])
     own = {"Runtime": f"python3.{sys.version_info.minor}", "Architecture": machine, "Seed": str(seed)}
     return [f"{name}={value}" for name, value in {**usual, **own, **(changes or {})}.items()]
+
+
+def placed(on: str) -> dict[str, str]:
+    """The parameters with which the jobs of a run are done elsewhere than on instances."""
+    return {"CustomizeOn": on, **({"EvaluatorArn": LOCAL_ARN} if on == "serverless" else {})}
 
 
 def _digest(chosen: list[str]) -> str:

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 
-from local.cli import stack, teachers
+from local.cli import evaluator, stack, teachers
 from local.cli.ask import Assistant
 from local.cli.failures import Failed
 from local.cli.page import Page
@@ -14,13 +14,16 @@ from local.cli.place import Place, cloud_of, local_place
 def run(arguments) -> int:
     arguments.home.mkdir(parents=True, exist_ok=True)
     teacher = teachers.chosen(arguments)
+    chosen = {**teacher.parameters, **stack.placed(arguments.on)}
     cloud = cloud_of(arguments, follow=True, **teacher.settings)
     teacher.apply(cloud)
     mine = not cloud.running
     cloud.start()
     try:
-        changed = stack.deploy(cloud, arguments.home.absolute(), arguments.seed, teacher.parameters)
+        changed = stack.deploy(cloud, arguments.home.absolute(), arguments.seed, chosen)
         place = local_place(cloud)
+        if arguments.on == "serverless":
+            evaluator.register(place)
         print(json.dumps({"endpoint": cloud.endpoint, **place.outputs}, indent=2), flush=True)
         said = "deployed" if changed else "already deployed"
         if mine:

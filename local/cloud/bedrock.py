@@ -1,10 +1,12 @@
 """The control plane of Bedrock: foundation models, custom models, deployments, batch inference, tags."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from local.cloud import wire
 from local.cloud.bedrock_runtime import STUDENT, TEACHER, BedrockRuntime
 from local.cloud.custom_models import PRINCIPAL, CustomModels, Deployments, missing
+from local.cloud.customization_jobs import CustomizationJobs
 from local.cloud.errors import ApiError
 from local.cloud.identity import Identities
 from local.cloud.invocation_jobs import InvocationJobs
@@ -15,8 +17,11 @@ from local.cloud.settings import REGION, Settings
 class Bedrock:
     """handle(action, params) answers the API."""
 
-    def __init__(self, settings: Settings, identities: Identities, runtime: BedrockRuntime) -> None:
-        self._models = CustomModels(settings, identities)
+    def __init__(
+        self, settings: Settings, identities: Identities, runtime: BedrockRuntime, package: Callable[[str, str], str]
+    ) -> None:
+        self._models = CustomModels(settings, identities, package)
+        self._customization = CustomizationJobs(settings, identities, self._models)
         self._deployments = Deployments(settings, self._models)
         self._jobs = InvocationJobs(settings, identities, runtime)
         self._tags = Records(settings.data / "bedrock" / "tags")
@@ -24,6 +29,7 @@ class Bedrock:
             **self._models.actions,
             **self._deployments.actions,
             **self._jobs.actions,
+            **self._customization.actions,
             "GetFoundationModel": _get_foundation_model,
             "ListFoundationModels": lambda params: {"modelSummaries": list(_FOUNDATION.values())},
             "TagResource": self._tag,
@@ -38,21 +44,24 @@ class Bedrock:
         wire.validate("bedrock", action, params)
         answer = self._actions[action](params)
         created = next((answer[key] for key in ("modelArn", "customModelDeploymentArn", "jobArn") if key in answer), "")
-        tags = params.get("modelTags") or params.get("tags")
+        tags = params.get("modelTags") or params.get("tags") or params.get("jobTags")
         if action.startswith("Create") and tags:
             self._add_tags(created, tags)
         return answer
 
     def passes(self, action: str, params: dict) -> list[tuple[str, str]]:
-        handing = action in ("CreateCustomModel", "CreateModelInvocationJob") and params.get("roleArn")
+        takers = ("CreateCustomModel", "CreateModelInvocationJob", "CreateModelCustomizationJob")
+        handing = action in takers and params.get("roleArn")
         return [(params["roleArn"], PRINCIPAL)] if handing else []
 
     def resume(self) -> None:
         self._models.resume()
         self._jobs.resume()
+        self._customization.resume()
 
     def close(self) -> None:
         self._jobs.close()
+        self._customization.close()
 
     def weights(self, arn: str) -> Path:
         return self._deployments.weights(arn)
@@ -88,7 +97,7 @@ class Bedrock:
         return {"tags": [{"key": key, "value": value} for key, value in known.items()]}
 
     def _require_resource(self, arn: str) -> None:
-        if not (self._models.find(arn) or self._deployments.find(arn) or self._jobs.find(arn)):
+        if not any(kind.find(arn) for kind in (self._models, self._deployments, self._jobs, self._customization)):
             raise missing(f"resource {arn}")
 
 

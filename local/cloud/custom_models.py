@@ -4,6 +4,7 @@ import logging
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -28,9 +29,11 @@ def missing(what: str) -> ApiError:
 class CustomModels:
     """CreateCustomModel and what follows it. Weights are copied in while a model is Creating."""
 
-    def __init__(self, settings: Settings, identities: Identities) -> None:
+    def __init__(self, settings: Settings, identities: Identities, package: Callable[[str, str], str]) -> None:
+        """package(model package ARN, role ARN) -> S3 URI of its weights; raises ApiError."""
         self._settings = settings
         self._identities = identities
+        self._package = package
         self._folder = settings.data / "bedrock" / "weights"
         self._models = Records(settings.data / "bedrock" / "models")
         self._lock = threading.Lock()
@@ -62,13 +65,11 @@ class CustomModels:
         return self._folder / arn.rpartition("/")[2]
 
     def _create(self, params: dict) -> dict:
-        source = params["modelSourceConfig"].get("s3DataSource", {}).get("s3Uri")
-        if not source:
-            raise ApiError("ValidationException", "modelSourceConfig must name an s3DataSource")
         role = params.get("roleArn")
         if not role:
             raise ApiError("ValidationException", "roleArn is required to import a model from Amazon S3")
-        again = self._same_request(params)
+        source = self._source(params, role)
+        again = self._same_request(params, source)
         if again:
             return {"modelArn": again["modelArn"]}
         self._identities.require_trust(role, PRINCIPAL)
@@ -81,12 +82,33 @@ class CustomModels:
         self._start_import(arn)
         return {"modelArn": arn}
 
-    def _same_request(self, params: dict) -> dict | None:
+    def _source(self, params: dict, role: str) -> str:
+        """Where the weights lie. Raises ApiError."""
+        given = [params[name] for name in ("modelSourceConfig", "customModelDataSource") if params.get(name)]
+        if len(given) != 1:
+            raise ApiError("ValidationException", "Specify either modelSourceConfig or customModelDataSource.")
+        if "modelPackageArnDataSource" in given[0]:
+            return self._package(given[0]["modelPackageArnDataSource"]["modelPackageArn"], role)
+        if "s3DataSource" not in given[0]:
+            raise ApiError("ValidationException", "modelSourceConfig must name an s3DataSource")
+        return given[0]["s3DataSource"]["s3Uri"]
+
+    def trained(self, job: dict, checkpoint: Path) -> str:
+        """Make a model of what a customization job trained; returns its ARN."""
+        arn = f"arn:aws:bedrock:{REGION}:{ACCOUNT}:custom-model/{job['baseModelArn'].rpartition('/')[2]}/{new_id()}"
+        shutil.copytree(checkpoint, self.weights(arn))
+        self._models.put(arn, {
+            "modelArn": arn, "modelName": job["outputModelName"], "modelStatus": "Active", "jobArn": job["jobArn"],
+            "jobName": job["jobName"], "baseModelArn": job["baseModelArn"], "creationTime": time.time(),
+            "customizationType": job["customizationType"], "trainingDataConfig": job["trainingDataConfig"],
+            "outputDataConfig": job["outputDataConfig"],
+        })  # fmt: skip
+        return arn
+
+    def _same_request(self, params: dict, source: str) -> dict | None:
         token = params.get("clientRequestToken")
         found = next((m for m in self._models.all() if token and m.get("_token") == token), None)
-        if found and (found["modelName"], found["_source"]) != (
-            params["modelName"], params["modelSourceConfig"]["s3DataSource"]["s3Uri"],
-        ):  # fmt: skip
+        if found and (found["modelName"], found["_source"]) != (params["modelName"], source):
             raise ApiError("ConflictException", "The clientRequestToken was used with other parameters.")
         return found
 

@@ -103,7 +103,11 @@ def may(headers: dict, query: dict, action: str, resource: str, context: dict[st
 
     context: condition keys of that thing, for example {"iam:PassedToService": "bedrock.amazonaws.com"}.
     """
-    key = module("core.router").extract_access_key_id(headers, query)
+    return key_may(module("core.router").extract_access_key_id(headers, query), action, resource, context)
+
+
+def key_may(key: str, action: str, resource: str, context: dict[str, str]) -> bool:
+    """Whether the bearer of an access key may do a thing."""
     enforce = module("core.iam_evaluator").enforce
     return enforce(key, action, "iam", REGION, resource_arn=resource, service_context=context) is None
 

@@ -72,6 +72,10 @@ class Identities:
         with _making:
             return _session().client(service, endpoint_url=self._endpoint, config=CONFIG, **keys)
 
+    def may(self, role_arn: str, action: str, resource: str) -> bool:
+        """Whether the role may do what a service does for it without a request of its own."""
+        return emulator.key_may(self.session(role_arn, "check")["AWS_ACCESS_KEY_ID"], action, resource, {})
+
     def require_trust(self, role_arn: str, principal: str) -> None:
         """Check that the role exists and lets `principal` (an AWS service) assume it.
 

@@ -88,7 +88,12 @@ def _bedrock(action: str, path: str, params: dict, arn_of_model: Callable[[str],
     deployment = re.fullmatch(r"/model-customization/custom-model-deployments/([^/]+)", path)
     if deployment and not deployment[1].startswith("arn:"):
         return f"arn:aws:bedrock:{REGION}:{ACCOUNT}:custom-model-deployment/{deployment[1]}"
-    named = params.get("modelId") or params.get("modelArn") or params.get("resourceARN")
+    job = re.fullmatch(r"/model-customization-jobs/(.+?)(?:/stop)?", path)
+    if job:
+        known = job[1].startswith("arn:")
+        return job[1] if known else f"arn:aws:bedrock:{REGION}:{ACCOUNT}:model-customization-job/{job[1]}"
+    members = ("baseModelIdentifier", "modelId", "modelArn", "resourceARN")
+    named = next((params[member] for member in members if params.get(member)), None)
     if named:
         return arn_of_model(named)
     if action == "bedrock:CreateCustomModel":

@@ -11,6 +11,7 @@ from local.cloud import emulator, wire
 from local.cloud.errors import ApiError
 from local.cloud.identity import Identities
 from local.cloud.records import Records
+from local.cloud.serverless import Registry
 from local.cloud.settings import ACCOUNT, REGION, Settings
 from local.cloud.training import Run
 
@@ -41,6 +42,7 @@ class SageMaker:
     def __init__(self, settings: Settings, identities: Identities) -> None:
         self._settings = settings
         self._identities = identities
+        self.registry = Registry(settings, identities)
         self._jobs = Records(settings.data / "sagemaker" / "jobs")
         self._slots = threading.Semaphore(settings.jobs)
         self._runs: dict[str, Run] = {}
@@ -52,6 +54,7 @@ class SageMaker:
             "ListTrainingJobs": self._list,
             "AddTags": self._add_tags,
             "ListTags": self._list_tags,
+            **self.registry.actions,
         }
 
     def handle(self, action: str, params: dict) -> dict:
@@ -82,10 +85,10 @@ class SageMaker:
 
     def _create(self, params: dict) -> dict:
         name = params["TrainingJobName"]
-        missing = [m for m in ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition") if m not in params]
-        if missing:
-            raise ApiError("ValidationException", f"{missing[0]} is required for a training job with instances")
-        technique(params["AlgorithmSpecification"].get("TrainingImage", ""))
+        if "ServerlessJobConfig" in params:
+            self.registry.plan(params)
+        else:
+            self._check_instances(params)
         if name in self._jobs:
             raise self._taken(name)
         self._identities.require_trust(params["RoleArn"], PRINCIPAL)
@@ -105,6 +108,12 @@ class SageMaker:
         self._launch(name)
         return {"TrainingJobArn": job["TrainingJobArn"]}
 
+    def _check_instances(self, params: dict) -> None:
+        missing = [m for m in ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition") if m not in params]
+        if missing:
+            raise ApiError("ValidationException", f"{missing[0]} is required for a training job with instances")
+        technique(params["AlgorithmSpecification"].get("TrainingImage", ""))
+
     def _taken(self, name: str) -> ApiError:
         arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/{name}"
         return ApiError(
@@ -115,8 +124,12 @@ class SageMaker:
 
     def _launch(self, name: str) -> None:
         job = self._jobs.get(name)
-        kind = technique(job["AlgorithmSpecification"]["TrainingImage"])
-        run = Run(self._settings, self._identities, job, kind, self.transition)
+        if "ServerlessJobConfig" in job:
+            kind, recipe, start = self.registry.plan(job)
+            more = (recipe, start, lambda checkpoint: self.registry.register(job, checkpoint))
+        else:
+            kind, more = technique(job["AlgorithmSpecification"]["TrainingImage"]), ()
+        run = Run(self._settings, self._identities, job, kind, self.transition, *more)
         with self._lock:
             self._runs[name] = run
         threading.Thread(target=self._work, args=(name, run), name=f"job-{name}", daemon=True).start()

@@ -42,7 +42,7 @@ class Server:
         self.lambdas = Lambdas(settings, self.identities)
         self.sagemaker = SageMaker(settings, self.identities)
         self.models = BedrockRuntime(settings)
-        self.bedrock = Bedrock(settings, self.identities, self.models)
+        self.bedrock = Bedrock(settings, self.identities, self.models, self.sagemaker.registry.checkpoint)
         self.states = StateMachines(settings, self.identities)
 
         self.saver.attach()
@@ -61,6 +61,10 @@ class Server:
         emulator.start_machines_with(self.states.start_from_event)
         emulator.retry_functions()
         emulator.name_versions()
+        groups = self.sagemaker.registry
+        emulator.resource_type(
+            "AWS::SageMaker::ModelPackageGroup", groups.created, groups.updated, groups.deleted
+        )
         types = self.states
         emulator.resource_type("AWS::StepFunctions::StateMachine", types.created, types.updated, types.deleted)
 

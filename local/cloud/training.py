@@ -43,11 +43,26 @@ class JobFailed(Exception):
 
 
 class Run:
-    """One attempt at a job. work() blocks until the end; stop() and abandon() may be called from outside."""
+    """One attempt at a job. work() blocks until the end; stop() and abandon() may be called from outside.
+
+    recipe: its text, where no channel brings it; start: the checkpoint to start from, where no hyperparameter says so;
+    register: called with the last checkpoint, returns members of the job's description.
+    """
 
     def __init__(
-        self, settings: Settings, identities: Identities, job: dict, technique: str, transition: Callable
+        self,
+        settings: Settings,
+        identities: Identities,
+        job: dict,
+        technique: str,
+        transition: Callable,
+        recipe: str | None = None,
+        start: str | None = None,
+        register: Callable[[str], dict] | None = None,
     ) -> None:
+        self._recipe = recipe
+        self._start = start
+        self._register = register
         self._settings = settings
         self._identities = identities
         self._job = job
@@ -131,19 +146,26 @@ class Run:
             folder = self._base / "input" / "data" / channel["ChannelName"]
             folder.mkdir()
             self._fetch(self._client("s3"), source, folder)
-        location = self._job.get("HyperParameters", {}).get("base_model_location")
+        if self._recipe:
+            self._write_recipe(self._recipe)
+        location = self._start or self._job.get("HyperParameters", {}).get("base_model_location")
         if location:
             # The escrow bucket belongs to the service, which reads it for the job.
             escrow = location.startswith(f"s3://customer-escrow-{ACCOUNT}-")
             client = self._identities.client("s3") if escrow else self._client("s3")
             self._fetch(client, self._checkpoint_prefix(client, location), self._base / "base")
         config = self._base / "input" / "config"
-        instances = [f"algo-{n + 1}" for n in range(self._job["ResourceConfig"].get("InstanceCount", 1))]
+        instances = [f"algo-{n + 1}" for n in range(self._job.get("ResourceConfig", {}).get("InstanceCount", 1))]
         hosts = {"current_host": "algo-1", "hosts": instances, "network_interface_name": "lo"}
         channels = {c["ChannelName"]: c for c in self._job.get("InputDataConfig", [])}
         (config / "hyperparameters.json").write_text(json.dumps(self._job.get("HyperParameters", {})))
         (config / "resourceconfig.json").write_text(json.dumps(hosts))
         (config / "inputdataconfig.json").write_text(json.dumps(channels))
+
+    def _write_recipe(self, text: str) -> None:
+        folder = self._base / "input" / "data" / "recipe"
+        folder.mkdir()
+        (folder / "recipe.yaml").write_text(text, encoding="utf-8")
 
     def _fetch(self, client, uri: str, folder: Path) -> None:
         try:
@@ -188,23 +210,25 @@ class Run:
         }
 
     def _run_program(self) -> int:
-        log = JobLog(self._client("logs"), f"{self._name}/algo-1-{int(time.time())}")
         self._process = children.start_command(
             self._settings.training, cwd=ROOT, env=self._environment(),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         if self._stopping.is_set() or self._abandoned.is_set():
             self._terminate()
-        limit = self._job["StoppingCondition"].get("MaxRuntimeInSeconds", 86400)
+        limit = self._job.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", 86400)
         alarm = threading.Timer(limit, self._out_of_time)
         alarm.daemon = True
         alarm.start()
         try:
-            log.follow(self._process.stdout)
+            self._follow(self._process.stdout)
             return self._process.wait()
         finally:
             alarm.cancel()
             children.kill(self._process)
+
+    def _follow(self, lines) -> None:
+        JobLog(self._client("logs"), f"{self._name}/algo-1-{int(time.time())}").follow(lines)
 
     def _out_of_time(self) -> None:
         self._overtime.set()
@@ -254,7 +278,12 @@ class Run:
             if checkpoint:
                 manifest = {"manifest.json": json.dumps({"checkpoint_s3_bucket": checkpoint}).encode()}
             output, model = self._base / "output" / "data", self._base / "model"
-            if manifest or any(output.iterdir()):
+            packed = self._job["OutputDataConfig"].get("CompressionType") != "NONE"
+            if not packed:
+                for name, body in manifest.items():
+                    (output / name).write_bytes(body)
+                s3io.upload(self._client("s3"), output, f"{target}/output")
+            elif manifest or any(output.iterdir()):
                 body = s3io.archive(output, manifest)
                 self._client("s3").put_object(Bucket=bucket, Key=f"{prefix}/output.tar.gz", Body=body)
             if any(model.iterdir()):
@@ -262,6 +291,8 @@ class Run:
         except (ClientError, BotoCoreError, ValueError, OSError) as error:
             raise JobFailed(f"ClientError: Artifact upload failed: {error}") from error
         hint = {"CheckpointConfig": {"S3Uri": checkpoint.rpartition("/")[0]}} if checkpoint else {}
+        if checkpoint and self._register:
+            hint |= self._register(checkpoint)
         return {"ModelArtifacts": {"S3ModelArtifacts": f"{target}/model.tar.gz"}, **hint}
 
     def _upload_checkpoints(self) -> str | None:

@@ -16,6 +16,12 @@ JOBS = {  # service -> describe method, key in request and reply, states that go
                   {"InProgress", "Stopping", "Pending"}, {"Completed"}, "stop_training_job"),
     "states": ("describe_execution", "executionArn", "status", {"RUNNING", "PENDING_REDRIVE"}, {"SUCCEEDED"},
                "stop_execution"),
+    "bedrock": ("get_model_customization_job", "jobIdentifier", "status", {"InProgress", "Stopping"}, {"Completed"},
+                "stop_model_customization_job"),
+}
+NAMED = {  # services whose jobs are named by who creates them: member of the request, of the reply, of the description
+    "sagemaker": ("TrainingJobName", "TrainingJobArn", "TrainingJobArn"),
+    "bedrock": ("JobName", "JobArn", "jobArn"),
 }
 
 GENERAL = {"AccessDenied"}  # S3 models it for one rare operation only; elsewhere it comes as S3.S3Exception
@@ -107,21 +113,23 @@ def error_name(resource: Resource, error: botocore.exceptions.ClientError) -> st
 
 def describable(resource: Resource, arguments: Any) -> bool:
     """Whether the arguments name the job, so that it can be looked for after a restart."""
-    return resource.service == "sagemaker" and "TrainingJobName" in arguments
+    return resource.service in NAMED and NAMED[resource.service][0] in arguments
 
 
 def find_job(client: Any, resource: Resource, arguments: Any) -> Any:
-    """The job an earlier life of this process may have created: {TrainingJobArn}, or None."""
+    """The job an earlier life of this process may have created, as the reply to its creation; None for none."""
+    describe, key, *_ = JOBS[resource.service]
+    name, reply, member = NAMED[resource.service]
     try:
-        found = client.describe_training_job(TrainingJobName=arguments["TrainingJobName"])
+        found = getattr(client, describe)(**{key: arguments[name]})
     except botocore.exceptions.ClientError:
         return None
-    return {"TrainingJobArn": found.get("TrainingJobArn")}
+    return {reply: found.get(member)}
 
 
 def identity(resource: Resource, arguments: Any, job: dict) -> str:
     """What the job is called when it is described or stopped."""
-    return job["ExecutionArn"] if resource.service == "states" else arguments["TrainingJobName"]
+    return job["ExecutionArn"] if resource.service == "states" else arguments[NAMED[resource.service][0]]
 
 
 def poll(client: Any, resource: Resource, job: str) -> tuple[bool, Any]:

@@ -28,6 +28,7 @@ OPTIMISED = {
     "states": ("stepfunctions", "StepFunctions", "AWSStepFunctionsException", {
         "startExecution": {CALL, SYNC, "sync:2", TOKEN}}),
     "sagemaker": ("sagemaker", "SageMaker", "AmazonSageMakerException", {"createTrainingJob": {CALL, SYNC}}),
+    "bedrock": ("bedrock", "Bedrock", "AmazonBedrockException", {"createModelCustomizationJob": {CALL, SYNC}}),
 }
 # AWS SDK integrations: names that differ from boto3's
 SDK_SERVICES = {"sfn": "stepfunctions", "eventbridge": "events", "bedrockruntime": "bedrock-runtime",

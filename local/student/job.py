@@ -25,12 +25,14 @@ Invoke = Callable[[str, Any], Any]  # function ARN, event -> the function's resu
 
 @dataclass(frozen=True)
 class Job:
-    """root: laid out as /opt/ml. checkpoint: the model to start from, None for the base."""
+    """root: laid out as /opt/ml. checkpoint: the model to start from, None for the base. in_metadata: graders get what
+    a prompt is graded against below `metadata`, as Bedrock's own jobs hand it over."""
 
     root: Path
     technique: str
     checkpoint: Path | None
     invoke: Invoke
+    in_metadata: bool = False
 
     def data(self, channel: str) -> Path:
         return self.root / "input" / "data" / channel
@@ -132,10 +134,15 @@ def run_rft(job: Job, recipe: dict[str, Any]) -> None:
         tokenizer,
         prompts,
         plan,
-        lambda event: job.invoke(plan.reward_arn, event),
+        lambda event: job.invoke(plan.reward_arn, [_below_metadata(s) for s in event] if job.in_metadata else event),
         on_step,
         _saver(job, tokenizer),
     )
+
+
+def _below_metadata(sample: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: sample[key] for key in ("id", "messages")}
+    return {**kept, "metadata": {key: value for key, value in sample.items() if key not in kept}}
 
 
 def run_evaluate(job: Job, recipe: dict[str, Any]) -> None:
@@ -162,7 +169,8 @@ def run(environment: Mapping[str, str] = os.environ, invoke: Invoke | None = Non
             raise InvalidInput(f"SM_TECHNIQUE is {technique!r}: it must be one of {sorted(TECHNIQUES)}")
         start = environment.get("SM_BASE_CHECKPOINT")
         torch.set_num_threads(1)
-        job = Job(root, technique, Path(start) if start else None, invoke or invoke_lambda(environment))
+        below = environment.get("GRADER_FORM") == "bedrock"
+        job = Job(root, technique, Path(start) if start else None, invoke or invoke_lambda(environment), below)
         TECHNIQUES[technique](job, settings.read(job.data("recipe") / "recipe.yaml"))
     except Exception as error:  # the container's contract: whatever went wrong is written down
         _fail(root, error)

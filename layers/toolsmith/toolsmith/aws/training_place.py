@@ -1,7 +1,7 @@
 """Where training jobs run, read from the environment of the functions that prepare them."""
 
 from toolsmith.aws import wiring
-from toolsmith.pipeline.training import TrainingPlace
+from toolsmith.pipeline.places import TrainingPlace
 
 
 def training_place() -> TrainingPlace:
@@ -12,4 +12,8 @@ def training_place() -> TrainingPlace:
         metrics_lambda_arn=wiring.setting("METRICS_FUNCTION_ARN"),
         kms_key=wiring.setting("KMS_KEY_ARN") or None,
         mlflow_arn=wiring.setting("MLFLOW_ARN") or None,
+        on=wiring.setting("CUSTOMIZE_ON"),
+        model_package_group=wiring.setting("MODEL_PACKAGE_GROUP_ARN"),
+        evaluator_arn=wiring.setting("EVALUATOR_ARN") or None,
+        customization_role_arn=wiring.setting("CUSTOMIZATION_ROLE_ARN"),
     )

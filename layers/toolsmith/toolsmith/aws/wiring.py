@@ -64,7 +64,8 @@ def machine(name: str) -> Machine:
 
 def run_defaults() -> RunDefaults:
     """What the stack gives every run. Raises KeyError naming the variable that the template forgot."""
-    return RunDefaults(setting("STUDENT"), setting("TEACHER"), number("SEED"), setting("CONTROL_ARM") == "true")
+    control, on = setting("CONTROL_ARM") == "true", setting("CUSTOMIZE_ON")
+    return RunDefaults(setting("STUDENT"), setting("TEACHER"), number("SEED"), control, on)
 
 
 @cache

@@ -61,12 +61,20 @@ class Prepared:
     """A request ready to send and the recipe to upload first to `recipe_uri`.
 
     digest: of both, without tags; a job of the same name whose tag SPEC_TAG holds it is the same job and is adopted.
+    service: who does the job: "training" (SageMaker, with or without instances), "customization" (Bedrock), or
+    "questions" (a model in Bedrock that is to be asked).
     """
 
     request: dict[str, Any]
     recipe_yaml: str
     recipe_uri: str
     digest: str
+    service: str = "training"
+
+    @property
+    def name(self) -> str:
+        """What the job is called; the service's only idempotency key."""
+        return next(self.request[key] for key in ("TrainingJobName", "JobName", "Name") if key in self.request)
 
 
 def job_name(run: str, stage: str, arm: str, attempt: int) -> str:

@@ -18,9 +18,9 @@ MAX_MEMBER_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True)
 class JobOutput:
-    """checkpoint: S3 URI (a step folder or a prefix), None for evaluations; metrics: rows of the step-wise CSV;
-    answers: rows of inference_output.jsonl; results: the results JSON of an evaluation; details: names of its parquet
-    files with one row a sample. The layer holds no parquet reader: who wants them reads them with pyarrow."""
+    """checkpoint: S3 URI (a step folder or a prefix) or the ARN of a model, None for evaluations; metrics: rows of the
+    step-wise CSV; answers: rows of inference_output.jsonl; results: the results JSON of an evaluation; details: names
+    of its parquet files with one row a sample: the layer holds no parquet reader, pyarrow reads them."""
 
     checkpoint: str | None
     metrics: list[dict[str, float]]
@@ -44,20 +44,30 @@ class JobOutput:
 
 
 def read_output(archive: bytes) -> JobOutput:
-    """Read output.tar.gz. Raises ArtefactMissing where it is no archive or holds no manifest, answers or results.
+    """Read output.tar.gz. Raises ArtefactMissing where it is no archive or holds no manifest, answers or results."""
+    return read_files(unpack(archive))
 
-    The manifest decides where the checkpoint is; both of its forms are taken, `.../job/step_N` and `.../job[/]`.
-    """
+
+def unpack(archive: bytes) -> dict[str, bytes]:
+    """The files of output.tar.gz by name. Raises ArtefactMissing where it is no archive."""
     try:
-        members = _members(archive)
+        return _members(archive)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ArtefactMissing(f"output.tar.gz cannot be read: {error}") from error
+
+
+def read_files(members: dict[str, bytes], model: str | None = None) -> JobOutput:
+    """Read the files that a job left. Raises ArtefactMissing where there is no manifest, answers or results.
+
+    The manifest decides where the checkpoint is; both of its forms are taken, `.../job/step_N` and `.../job[/]`.
+    model: ARN under which the service keeps what was trained; it then stands for the checkpoint.
+    """
     manifest = _json(members, "manifest.json")
     answers = _answers(members)
-    checkpoint, results = _checkpoint(manifest), _results(members)
+    checkpoint, results = model or _checkpoint(manifest), _results(members)
     if not checkpoint and not answers and not results:
         raise ArtefactMissing(
-            f"output.tar.gz holds neither manifest.json nor inference_output.jsonl but {sorted(members)[:10]}"
+            f"the job's output holds neither manifest.json nor inference_output.jsonl but {sorted(members)[:10]}"
         )
     details = tuple(sorted(name for name in members if name.endswith(".parquet")))
     return JobOutput(checkpoint, _metrics(members), answers, results, details)

@@ -2,15 +2,17 @@
 
 The model comes from SageMaker's public hub, the recipe's values travel as hyperparameters under other names, the result
 is a model package (OutputModelPackageArn), which Bedrock's CreateCustomModel takes as modelPackageArnDataSource. Names
-of hyperparameters and the shape of the request: the vendor's amzn-nova-forge 1.4.10. Not wired into the state machine.
+of hyperparameters and the shape of the request: the vendor's amzn-nova-forge 1.4.10; the evaluator's document:
+sagemaker-train 1.27.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from toolsmith.customization import matrix, mixing
 from toolsmith.customization.findings import Finding, get, rank, walk
-from toolsmith.customization.jobs import Job, check, output_config, render, tags
+from toolsmith.customization.jobs import Job, check, mlflow_config, output_config, render, tags
 from toolsmith.customization.profile import Profile
 from toolsmith.errors import RecipeInvalid
 
@@ -51,17 +53,29 @@ class ServerlessPlace:
     source_package: str | None = None
 
 
+def evaluator_document(function_arn: str) -> str:
+    """The JsonDoc (HubContentDocument) that registers a reward function in a hub."""
+    content = json.dumps({"Reference": function_arn, "EvaluatorType": "RewardFunction"})
+    return json.dumps({"SubType": "AWS/Evaluator", "JsonContent": content})
+
+
+def parameter(key: str, technique: str) -> str | None:
+    """What the service calls a dotted key of a recipe; None for what it does not take."""
+    name = key.rsplit(".", 1)[-1]
+    if key.endswith("optim.name"):
+        return None
+    if name == "max_length":
+        return "max_length" if technique == "rft" else "max_context_length"
+    return _RENAMED.get(name) or (name if name in _SAME else None)
+
+
 def hyperparameters(recipe: dict[str, Any], technique: str) -> dict[str, str]:
     """The recipe's values under the names of the serverless service, all strings."""
     found: dict[str, str] = {}
     for key, value in walk({name: block for name, block in recipe.items() if name != "data_mixing"}):
-        name = key.rsplit(".", 1)[-1]
-        if key.endswith("optim.name") or value is None:
-            continue
-        if name == "max_length":
-            found["max_length" if technique == "rft" else "max_context_length"] = str(value)
-        elif name in _RENAMED or name in _SAME:
-            found[_RENAMED.get(name, name)] = str(value)
+        name = parameter(key, technique)
+        if name and value is not None:
+            found[name] = str(value)
     for name, value in (get(recipe, "data_mixing.sources.nova_data") or {}).items():
         found[f"nova_{name}_percent"] = str(value)
     if "data_mixing" in recipe:
@@ -94,6 +108,8 @@ def prepare(profile: Profile, job: Job, place: ServerlessPlace, recipe: dict[str
         "ModelPackageConfig": group,
         **tags(job),
     }
+    if job.mlflow_arn:
+        request["MlflowConfig"] = mlflow_config(job, request["TrainingJobName"])
     if job.stage != "benchmark":
         request["InputDataConfig"] = _channels(job, technique)
     return request
@@ -128,7 +144,7 @@ def _config(
         kind = "CustomScorerEvaluation" if custom else "BenchmarkEvaluation"
         return {**config, "JobType": "Evaluation", "EvaluationType": kind}
     config |= {"JobType": "FineTuning", "CustomizationTechnique": _TECHNIQUES[technique], "Peft": "LORA"}
-    if place.evaluator:
+    if technique == "rft":
         config["EvaluatorArn"] = place.evaluator
     return config
 

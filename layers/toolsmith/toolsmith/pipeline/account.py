@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from toolsmith.customization import Profile
 from toolsmith.errors import PreflightFailed
+from toolsmith.pipeline.places import INSTANCES
 
 EMBEDDED = "toolsmith."
 GEOGRAPHIES = frozenset({"us", "us-gov", "eu", "apac", "jp", "au", "ca", "sa", "global"})
@@ -23,12 +24,14 @@ class Account(Protocol):
 
 @dataclass(frozen=True)
 class Question:
-    """What a run needs. teacher: a model's id; roles: role ARN -> the service that must be able to take it."""
+    """What a run needs. teacher: a model's id; roles: role ARN -> the service that must be able to take it; on: where
+    jobs are done, for only instances have quotas."""
 
     profile: Profile
     teacher: str
     roles: Mapping[str, str]
     region: str
+    on: str = INSTANCES
 
 
 def check(account: Account, asked: Question) -> dict[str, Any]:
@@ -38,7 +41,7 @@ def check(account: Account, asked: Question) -> dict[str, Any]:
     faults: list[str] = []
     warnings: list[str] = []
     checked = [
-        *_quotas(account, asked, faults, warnings),
+        *(_quotas(account, asked, faults, warnings) if asked.on == INSTANCES else []),
         *_models(account, asked, faults, warnings),
         *_roles(account, asked, faults),
     ]

@@ -8,13 +8,14 @@ from typing import Any
 from toolsmith import datasets, grading, teaching, tools
 from toolsmith.catalog import Catalog
 from toolsmith.customization import Profile, cost, gates
-from toolsmith.errors import BudgetExceeded, DatasetTooSmall, PreflightFailed
+from toolsmith.errors import BudgetExceeded, DatasetTooSmall, InvalidInput, PreflightFailed
 from toolsmith.grading.attacks import ATTACKS, Attack, honest_answer
 from toolsmith.pipeline import thorough
 from toolsmith.pipeline.defaults import RunDefaults
+from toolsmith.pipeline.places import BEDROCK, INSTANCES, TrainingPlace
 from toolsmith.pipeline.ports import Ledger, Store
 from toolsmith.pipeline.requests import RunRequest, read_run_request
-from toolsmith.pipeline.training import TrainingPlace, prepare
+from toolsmith.pipeline.training import prepare
 
 ATTACK_CEILING = 0.5
 JOB_FILES = frozenset(
@@ -50,12 +51,16 @@ def admit(
     stages = ["sft", "evaluate", "evaluate", "evaluate", "rft", "evaluate"] + ["more_sft", "evaluate"] * control
     more = bool(asked and asked.thorough)
     stages += ["evaluate"] * (len(thorough.ARMS) * more)
-    lines = cost.estimate(profile.stages, stages, cost.prices())
+    if more and defaults.on == BEDROCK:
+        raise InvalidInput(f"{name}: Bedrock's own jobs have no thorough run; leave the key out or set it to false")
+    # what the other places bill by the token has no published price
+    lines = cost.estimate(profile.stages, stages, cost.prices()) if defaults.on == INSTANCES else []
     plan = {
         "run": run,
         "request": event.get("key"),
         "student": profile.name,
         "teacher": defaults.teacher,
+        "on": defaults.on,
         "seed": seed,
         "control": control,
         "thorough": more,

@@ -9,25 +9,13 @@ from toolsmith import grading, reporting
 from toolsmith.catalog import Catalog, student_system_prompt, tool_config
 from toolsmith.errors import SmokeTestFailed
 from toolsmith.grading import arms
+from toolsmith.pipeline.asking import say
 from toolsmith.pipeline.ports import Ledger, Store
 from toolsmith.pipeline.training import score_row, summary
 from toolsmith.reporting import registry_card
 
 RUNS_IN_INDEX = 100
 SMOKE_QUESTIONS = 3
-
-
-def _say(runtime: Any, model: str, system: str, text: str, tools: Mapping[str, Any] | None = None) -> str:
-    body: dict[str, Any] = {
-        "modelId": model,
-        "system": [{"text": system}],
-        "messages": [{"role": "user", "content": [{"text": text}]}],
-        "inferenceConfig": {"maxTokens": 512, "temperature": 0},
-    }
-    if tools:
-        body["toolConfig"] = tools
-    blocks = runtime.converse(**body)["output"]["message"]["content"]
-    return "".join(block.get("text", "") for block in blocks)
 
 
 def smoke(runtime: Any, work: Store, catalog: Catalog, run: str, deployment: str) -> dict[str, Any]:
@@ -39,7 +27,7 @@ def smoke(runtime: Any, work: Store, catalog: Catalog, run: str, deployment: str
     answers every question with something that is no plan over known tools.
     """
     system = student_system_prompt(catalog)
-    hi = _say(runtime, deployment, system, "hi")
+    hi = say(runtime, deployment, system, "hi")
     if not hi.strip():
         raise SmokeTestFailed(f'{deployment} answered "hi" with nothing')
     prefix = work.read_json(f"runs/{run}/dataset.json")["prefix"]
@@ -47,7 +35,7 @@ def smoke(runtime: Any, work: Store, catalog: Catalog, run: str, deployment: str
     asking = [messages for messages in rows if grading.parse_answer(messages[1]["content"]).calls]
     for messages in asking[:SMOKE_QUESTIONS]:
         question = messages[0]["content"][0]["text"]
-        answer = _say(runtime, deployment, system, question, tool_config(catalog))
+        answer = say(runtime, deployment, system, question, tool_config(catalog))
         parsed = grading.parse_answer(answer)
         names = [call.name for call in parsed.calls]
         if names and not set(names) - set(catalog.tools):

@@ -2,32 +2,20 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from toolsmith import grading
 from toolsmith.customization import Job, Prepared, Profile, cost, gates, outputs, statistics
-from toolsmith.customization import prepare as prepare_request
 from toolsmith.customization.jobs import render
 from toolsmith.errors import ArtefactMissing, CapacityUnavailable, JobFailed, TrainingDiverged
-from toolsmith.pipeline import thorough
+from toolsmith.pipeline import places, thorough
+from toolsmith.pipeline.places import TrainingPlace
 from toolsmith.pipeline.ports import Store
 
 TRAINS_ON = {"sft": "sft/train.jsonl", "more_sft": "sft/train.jsonl", "rft": "rft/train.jsonl"}
 VALIDATES_ON = {"sft": "sft/validation.jsonl", "more_sft": "sft/validation.jsonl"}
 STARTS_FROM = {"rft": "sft", "more_sft": "sft"}
-
-
-@dataclass(frozen=True)
-class TrainingPlace:
-    """Where jobs run: role, region, the reward and metrics functions, the key of outputs, the MLflow they log to."""
-
-    role_arn: str
-    region: str
-    reward_lambda_arn: str
-    metrics_lambda_arn: str
-    kms_key: str | None
-    mlflow_arn: str | None = None
 
 
 def evaluation_file(arm: str) -> str:
@@ -86,7 +74,8 @@ def prepare(
         rows=rows,
         tags={"toolsmith:run": run, "toolsmith:stage": stage},
     )
-    prepared = prepare_request(profile, job, _sampled(render(profile, job)) if arm == thorough.PROBE else None)
+    recipe = _sampled(render(profile, replace(job, checkpoint=None))) if arm == thorough.PROBE else None
+    prepared = places.prepare(profile, job, place, recipe)
     if upload:
         work.write(recipe_key, prepared.recipe_yaml.encode(), "application/yaml")
     return prepared
@@ -98,24 +87,42 @@ def _sampled(recipe: dict[str, Any]) -> dict[str, Any]:
     return recipe
 
 
-def _archive(work: Store, run: str, job: str) -> bytes:
-    key = f"runs/{run}/output/{job}/output/output.tar.gz"
+def _left(work: Store, run: str, job: str) -> dict[str, bytes]:
+    """The files that a job left, by name: packed into one archive, or as they are."""
+    prefix = f"runs/{run}/output/{job}/"
+    key = f"{prefix}output/output.tar.gz"
     try:
-        return work.read(key)
+        return outputs.unpack(work.read(key))
     except KeyError:
-        raise ArtefactMissing(f"job {job} says Completed but left no {key}") from None
+        files = {found.removeprefix(prefix): work.read(found) for found in work.keys(prefix)}
+        if not files:
+            raise ArtefactMissing(f"job {job} says Completed but left no {key}") from None
+        return files
 
 
-def read(work: Store, profile: Profile, run: str, stage: str, arm: str, job: str, seconds: float) -> dict[str, Any]:
+def read(
+    work: Store,
+    profile: Profile,
+    run: str,
+    stage: str,
+    arm: str,
+    job: str,
+    seconds: float,
+    model: str | None = None,
+    on: str = places.INSTANCES,
+) -> dict[str, Any]:
     """Read a completed job and keep what matters of it.
 
+    model: ARN of the model package or custom model that the job made, where its place keeps no checkpoint for us.
     Returns {"stage", "arm", "job", "seconds", "usd"}, for training with "checkpoint" and "last" (metrics of the last
     step), for an evaluation with "score", "talk_score" and "exact" (mean, low, high).
     Raises ArtefactMissing, TrainingDiverged.
     """
-    found = outputs.read_output(_archive(work, run, job))
+    found = outputs.read_files(_left(work, run, job), model)
     entry = profile.stage(stage)
-    usd = cost.job_usd(entry["instance_type"], entry["instance_count"], seconds, cost.prices())
+    # what the other places bill by the token has no published price
+    hours = seconds if on == places.INSTANCES else 0.0
+    usd = cost.job_usd(entry["instance_type"], entry["instance_count"], hours, cost.prices())
     brief = {"stage": stage, "arm": arm, "job": job, "seconds": round(seconds, 1), "usd": round(usd, 2)}
     if arm == thorough.PROBE:
         return {**brief, **_probe(work, run, brief, found.answers)}
@@ -184,11 +191,12 @@ def explain(cause: str) -> dict[str, str]:
         described = json.loads(cause)
     except ValueError:
         described = {}
-    reason = described.get("FailureReason") or described.get("SecondaryStatus") or cause
+    said = ("FailureReason", "FailureMessage", "SecondaryStatus")
+    reason = next((described[key] for key in said if described.get(key)), cause)
     return {
         "class": outputs.classify_failure(reason),
         "reason": reason[:1000],
-        "job": described.get("TrainingJobName", ""),
+        "job": described.get("TrainingJobName") or described.get("JobName", ""),
     }
 
 

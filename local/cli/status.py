@@ -213,7 +213,7 @@ class Watcher:
         started = described.get("TrainingStartTime")
         running = (described.get("TrainingEndTime") or datetime.now(UTC)) - started if started else None
         seconds = described.get("TrainingTimeInSeconds") or (running.total_seconds() if running else 0.0)
-        where = described["ResourceConfig"]
+        where = described.get("ResourceConfig", {})  # serverless jobs have none
         return JobState(name.removeprefix(f"{run}-"), described["TrainingJobStatus"], round(float(seconds), 1),
                         where.get("InstanceType", ""), where.get("InstanceCount", 1))  # fmt: skip
 

@@ -11,6 +11,7 @@ from tests.workflows.stack import ACCOUNT, NAME, REGION, Stack
 
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/k"
 TEACHER = f"arn:aws:bedrock:{REGION}::foundation-model/teacher"
+STUDENT = f"arn:aws:bedrock:{REGION}::foundation-model/student"
 MLFLOW = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:mlflow-app/m"
 NAMED = {
     "IntakeBucket": "arn:aws:s3:::intake-bucket",
@@ -22,6 +23,7 @@ NAMED = {
     "KmsKeyArn": KEY,
     "TeacherModelArns": TEACHER,
     "MlflowArn": MLFLOW,
+    "StudentModelArns": STUDENT,
 }
 
 

@@ -1,11 +1,12 @@
 """Calls that no run in one process can show, each with where it is known from."""
 
-from tests.security.policies import KEY, MLFLOW, NAMED, TEACHER, Call
+from tests.security.policies import KEY, MLFLOW, NAMED, STUDENT, TEACHER, Call
 from tests.workflows.stack import ACCOUNT, NAME, REGION
 
 INTAKE, WORK, LEDGER = NAMED["IntakeBucket"], NAMED["WorkBucket"], NAMED["Ledger"]
 STATES = f"arn:aws:states:{REGION}:{ACCOUNT}"
 ESCROW = f"arn:aws:s3:::customer-escrow-{ACCOUNT}-smtj-x"
+PACKAGE = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/{NAME}/1"
 BEDROCK = f"arn:aws:bedrock:{REGION}:{ACCOUNT}"
 
 DISTRIBUTED = "Step Functions guide, IAM policies for Distributed Map: a map run handles its children"
@@ -18,6 +19,8 @@ CONTAINER = "the training container, by the vendor's contract: input, output, ch
 BATCH = "Bedrock guide, service role of batch inference: it reads input, writes output, calls the model"
 OWN_KEY = "only where the stack has a key of its own: everything in its buckets is under that key"
 ASKED = "the assistant, an extra of the template; tests/unit/test_assistant*.py run it"
+PLACES = "tests/workflows/test_places.py: jobs that are done by serverless customization, or by Bedrock itself"
+CUSTOMIZING = "Bedrock guide, access for reinforcement fine-tuning: a job reads rows, writes metrics, calls the grader"
 CONDITIONAL = "an extra of the template that a parameter switches on"
 
 _TELEMETRY = [
@@ -106,6 +109,26 @@ TABLED = [
     *_each("TrainingRole", "kms:Decrypt kms:Encrypt kms:GenerateDataKey", KEY, OWN_KEY),
     *[Call("TrainingRole", action, MLFLOW, CONDITIONAL) for action in _MLFLOW],
     *_each("ImportRole", "s3:GetObject s3:ListBucket", ESCROW, CONTAINER),
+    *_each("CustomizeMachine", "lambda:InvokeFunction", f"{_FUNCTIONS}:AskModelFunction", PLACES),
+    *_each("CustomizeMachine", "bedrock:CreateModelCustomizationJob",
+           f"arn:aws:bedrock:{REGION}::foundation-model/student", PLACES),
+    *_each("CustomizeMachine", "bedrock:CreateModelCustomizationJob", f"{BEDROCK}:custom-model/x", PLACES),
+    *_each("CustomizeMachine", "bedrock:CreateModelCustomizationJob bedrock:GetModelCustomizationJob "
+           "bedrock:StopModelCustomizationJob bedrock:TagResource", f"{BEDROCK}:model-customization-job/x", PLACES),
+    *_each("CustomizeMachine", "iam:PassRole", f"arn:aws:iam:{REGION}:{ACCOUNT}:role/CustomizationRole", PLACES,
+           **{"iam:PassedToService": "bedrock.amazonaws.com"}),
+    *_each("AskModelFunction", "s3:GetObject", f"{WORK}/datasets/x", PLACES),
+    *_each("AskModelFunction", "s3:GetObject s3:PutObject", f"{WORK}/runs/x", PLACES),
+    *_each("AskModelFunction", "s3:ListBucket", WORK, PLACES),
+    *_each("AskModelFunction", "bedrock:InvokeModel", STUDENT, PLACES),
+    *_each("AskModelFunction", "bedrock:InvokeModel", f"{BEDROCK}:custom-model-deployment/x", PLACES),
+    *_each("CustomizationRole", "s3:GetObject", f"{WORK}/datasets/x", CUSTOMIZING),
+    *_each("CustomizationRole", "s3:PutObject", f"{WORK}/runs/x", CUSTOMIZING),
+    *_each("CustomizationRole", "s3:ListBucket", WORK, CUSTOMIZING),
+    *_each("CustomizationRole", "lambda:InvokeFunction", f"{_FUNCTIONS}:{NAME}-SageMakerReward", CUSTOMIZING),
+    *_each("CustomizationRole", "kms:Decrypt kms:Encrypt kms:GenerateDataKey", KEY, OWN_KEY),
+    *_each("TrainingRole", "sagemaker:AccessModelPackage", PACKAGE, PLACES),
+    *_each("ImportRole", "sagemaker:AccessModelPackage", PACKAGE, PLACES),
     *_each("AssistantFunction", "ssm:GetParameter", f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/{NAME}/model", ASKED),
     *_each("AssistantFunction", "bedrock:InvokeModel", f"{BEDROCK}:custom-model-deployment/x", ASKED),
     *_each("AssistantFunction", "s3:GetObject", f"{WORK}/documents/x", ASKED),

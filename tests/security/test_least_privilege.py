@@ -73,7 +73,7 @@ def resource_statements() -> list[tuple[str, int]]:
 # Statements without which CloudFormation or the service itself refuses the resource or the job.
 REFUSED_BY_AWS = {
     ("NoticesKey", 0): "a key that its account cannot administer is refused by KMS",
-    **dict.fromkeys((("BatchRole", 0), ("TrainingRole", 0), ("ImportRole", 0)),
+    **dict.fromkeys((("BatchRole", 0), ("TrainingRole", 0), ("ImportRole", 0), ("CustomizationRole", 0)),
                     "a role without a trust statement is no valid role"),
 }  # fmt: skip
 

@@ -70,6 +70,7 @@ POLICY = {
     "lambda:invoke.waitForTaskToken": (TURN, HICCUP, (("States.HeartbeatTimeout",), 1, 1, 6, 60)),
     "sagemaker:createTrainingJob.sync": (
         (("ThrottlingException", "SageMaker.AmazonSageMakerException"), 5, 2, 2, 120),),
+    "bedrock:createModelCustomizationJob.sync": ((BEDROCK, 5, 2, 6, 120),),
     "aws-sdk:bedrock:createCustomModel": ((BEDROCK, 5, 2, 6, 120),),
     "aws-sdk:bedrock:createModelInvocationJob": (
         (("Bedrock.ServiceQuotaExceededException",), 300, 1.5, 8, 900), (BEDROCK, 5, 2, 8, 120)),
@@ -78,8 +79,10 @@ POLICY = {
 OWN = {  # what a state retries besides, or instead
     "Teach": ((("TeacherThrottled",), 8, 2, 12, 900), TURN, (("TeacherTimeout",), 5, 2, 1, 60), HICCUP, SLOW),
     "Fetch": ((("SourceUnavailable",), 60, 2, 6, 900), TURN, HICCUP, SLOW),
-    # that there is none is no failure, and is caught
-    **dict.fromkeys(("FindDeployment", "RemoveDeployment"), ((BEDROCK, 5, 2, 6, 120),)),
+    "AskModel": ((("ThrottlingException",), 8, 2, 12, 900), TURN, HICCUP, SLOW),
+    # that there is none, or one already, is no failure, and is caught
+    **dict.fromkeys(("FindDeployment", "RemoveDeployment", "DeployCandidate", "RemoveCandidate"),
+                    ((BEDROCK, 5, 2, 6, 120),)),
 }
 CAUGHT = {
     "PlanCrawl": ("InvalidInput",),
@@ -90,8 +93,9 @@ CAUGHT = {
                     "Bedrock.ConflictException", "Bedrock.ServiceQuotaExceededException"),
     "Teach": ("TeacherTimeout", "Sandbox.Timedout", "States.Timeout", "Runtime.ExitError"),
     "RunJob": ("States.ALL",),
-    "RegisterModel": ("Bedrock.ConflictException",),
-    **dict.fromkeys(("FindDeployment", "RemoveDeployment"), ("Bedrock.ResourceNotFoundException",)),
+    "RunCustomization": ("Bedrock.ConflictException", "States.ALL"),
+    **dict.fromkeys(("RegisterModel", "DeployCandidate"), ("Bedrock.ConflictException",)),
+    **dict.fromkeys(("FindDeployment", "RemoveDeployment", "RemoveCandidate"), ("Bedrock.ResourceNotFoundException",)),
     "SmokeTest": ("SmokeTestFailed",),
 }  # fmt: skip
 
@@ -103,7 +107,7 @@ def test_every_task_retries_and_catches_by_the_table(machine, path, task):
     retried = [(tuple(rule["ErrorEquals"]), *(rule[key] for key in keys)) for rule in task["Retry"]]
     assert tuple(retried) == OWN.get(state, POLICY.get(kind, (FAILED,)))
     assert tuple(error for rule in task.get("Catch", []) for error in rule["ErrorEquals"]) == CAUGHT.get(state, ())
-    if not kind.startswith(("lambda:", "sagemaker:")):
+    if not kind.startswith("lambda:") and not kind.endswith(".sync"):
         assert task["TimeoutSeconds"] == 60
 
 

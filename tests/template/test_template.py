@@ -45,7 +45,7 @@ def test_every_resource_is_named_unless_there_is_a_reason():
 
 def test_roles_are_passed_to_one_named_service_only():
     passing = [(name, s) for name, s in statements() if "iam:PassRole" in as_list(s["Action"])]
-    assert len(passing) == 3
+    assert len(passing) == 4
     for name, statement in passing:
         assert "iam:PassedToService" in statement["Condition"]["StringEquals"], name
         assert statement["Resource"] != "*", name
@@ -256,7 +256,8 @@ def test_every_parameter_stands_in_a_group_under_a_label():
 def test_a_mistake_in_what_is_typed_at_deployment_stops_it():
     parameters, rules = template()["Parameters"], template()["Rules"]
     refused = {"ContactEmail": ["", "me"], "AlarmEmail": ["me", "a@b"], "Teacher": ["", "nova pro"],
-               "Student": ["Nova", ""], "KmsKeyArn": ["alias/mine"], "MlflowArn": ["mlflow"]}  # fmt: skip
+               "Student": ["Nova", ""], "EvaluatorArn": ["reward"], "KmsKeyArn": ["alias/mine"],
+               "MlflowArn": ["mlflow"]}  # fmt: skip
     for name, mistakes in refused.items():
         pattern = re.compile(parameters[name]["AllowedPattern"])
         assert not any(map(pattern.fullmatch, mistakes)), name
@@ -266,6 +267,10 @@ def test_a_mistake_in_what_is_typed_at_deployment_stops_it():
         "!Equals": [{"!Ref": "AWS::Region"}, "us-east-1"]
     }
     assert rules["SomebodyIsAskedForApproval"]["RuleCondition"] == {"!Equals": [{"!Ref": "RequireApproval"}, "true"]}
+    registered = rules["ServerlessRewardsAreRegistered"]
+    assert registered["RuleCondition"] == {"!Equals": [{"!Ref": "CustomizeOn"}, "serverless"]}
+    (asked,) = registered["Assertions"]
+    assert asked["Assert"] == {"!Not": [{"!Equals": [{"!Ref": "EvaluatorArn"}, ""]}]}
     (asked,) = rules["SomebodyIsAskedForApproval"]["Assertions"]
     assert asked["Assert"] == {"!Not": [{"!Equals": [{"!Ref": "AlarmEmail"}, ""]}]}
 

@@ -21,6 +21,7 @@ from local.states import ApiError, Clock, Engine, StateError
 from tests.local.states_bench import Cloud, fault
 from tests.workflows import functions, memory_aws, stack, wire
 from tests.workflows.batches import Batches
+from tests.workflows.customization import Customization
 from tests.workflows.functions import Functions
 from tests.workflows.memory_aws import Objects, Table
 from tests.workflows.models import Models, Speech
@@ -66,6 +67,8 @@ class Bench:
         self.objects, self.table = Objects(INTAKE, WORK), Table()
         self.functions, self.training, self.models = Functions(self.stack), Training(self.objects), Models()
         self.speech = Speech(self.stack.parameters["Teacher"])
+        self.customization = Customization(self.objects, self.training, self.models)
+        self.speech.students = self.customization.answer
         self.batches = Batches(self.objects, self.speech.converse)
         self.events: list[dict[str, Any]] = []
         self.mails: list[dict[str, str]] = []
@@ -291,6 +294,9 @@ class Bench:
             "bedrock.get_custom_model_deployment": models.get_deployment,
             "bedrock.update_custom_model_deployment": models.update_deployment,
             "bedrock.delete_custom_model_deployment": models.delete_deployment,
+            "bedrock.create_model_customization_job": self.customization.create,
+            "bedrock.get_model_customization_job": self.customization.describe,
+            "bedrock.stop_model_customization_job": self.customization.stop,
             "bedrock.create_model_invocation_job": self.batches.create,
             "bedrock.get_model_invocation_job": self.batches.describe,
         }  # fmt: skip

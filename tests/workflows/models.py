@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,12 +19,13 @@ ARN = f"arn:aws:bedrock:{REGION}:{ACCOUNT}"
 
 @dataclass
 class Models:
-    """The control plane. imports: models that were really created; polls: how often a model or deployment is looked at
+    """The control plane. imports: models that were really created; sources: what they were created from; polls: how often a model or deployment is looked at
     before it is ready; broken: the status that models end with instead of Active."""
 
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     deployments: dict[str, dict[str, Any]] = field(default_factory=dict)
     imports: list[str] = field(default_factory=list)
+    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
     updates: list[str] = field(default_factory=list)
     polls: int = 1
     broken: str | None = None
@@ -37,7 +39,7 @@ class Models:
         self.deployments[at] = {"customModelDeploymentArn": at, "modelDeploymentName": name, "modelArn": arn, "left": 0}
         return arn
 
-    def create_custom_model(self, modelName: str, clientRequestToken: str, **_: Any) -> dict[str, str]:
+    def create_custom_model(self, modelName: str, clientRequestToken: str, **request: Any) -> dict[str, str]:
         with self._lock:
             if clientRequestToken in self._tokens:
                 return {"modelArn": self._tokens[clientRequestToken]}
@@ -47,6 +49,7 @@ class Models:
             self.models[arn] = {"modelArn": arn, "modelName": modelName, "left": self.polls}
             self._tokens[clientRequestToken] = arn
             self.imports.append(modelName)
+            self.sources[modelName] = request.get("modelSourceConfig") or request["customModelDataSource"]
             return {"modelArn": arn}
 
     def get_custom_model(self, modelIdentifier: str) -> dict[str, Any]:
@@ -100,7 +103,7 @@ class Models:
 @dataclass
 class Speech:
     """Converse. `hello` is what a deployed student answers to "hi", `stumbles` its first answers to questions, `plan`
-    all others; `asked` counts calls by model, and `prompts` the teacher's by prompt (not its greeting)."""
+    all others; `students` answers first, where it knows the model and the question; `asked` counts calls by model, and `prompts` the teacher's by prompt (not its greeting)."""
 
     teacher: str
     asked: Counter[str] = field(default_factory=Counter)
@@ -109,11 +112,14 @@ class Speech:
     plan: str = PLAN
     stumbles: list[str] = field(default_factory=list)
     answer: Any = staticmethod(answer)
+    students: Callable[[str, str], str | None] = staticmethod(lambda model_id, text: None)
 
     def converse(self, modelId: str, messages: list[dict], system: Any = (), **_: Any) -> dict[str, Any]:
         self.asked[modelId] += 1
         text = messages[-1]["content"][0]["text"]
         told = "".join(block["text"] for block in system)
+        if (known := self.students(modelId, text)) is not None:
+            return _reply(known, "end_turn", 10, 10)
         if modelId != self.teacher:
             planned = self.stumbles.pop(0) if self.stumbles and text != "hi" else self.plan
             return _reply(self.hello if text == "hi" else planned, "end_turn", 10, 10)

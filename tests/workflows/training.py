@@ -14,9 +14,10 @@ import yaml
 
 from tests.local.states_bench import fault
 from tests.workflows.memory_aws import Objects
-from tests.workflows.stack import ACCOUNT, REGION
+from tests.workflows.stack import ACCOUNT, NAME, REGION
 
 ESCROW = f"customer-escrow-{ACCOUNT}-smtj-abc"
+PACKAGE = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/{NAME}"
 NONSENSE = "I would rather talk about the weather."
 
 
@@ -71,9 +72,14 @@ class Training:
                                "left": outcome.describes,
                                **({"FailureReason": outcome.reason} if outcome.reason else {})}  # fmt: skip
         if ended and outcome.artefact:
-            data = outcome.artefact if isinstance(outcome.artefact, bytes) else self._work(request, outcome)
             bucket, key = place(request["OutputDataConfig"]["S3OutputPath"])
-            self.objects.put_object(bucket, f"{key}/{name}/output/output.tar.gz", data)
+            files = {} if isinstance(outcome.artefact, bytes) else self._work(request, outcome)
+            if request["OutputDataConfig"].get("CompressionType") == "NONE":
+                for path, text in files.items():
+                    self.objects.put_object(bucket, f"{key}/{name}/output/output/{path}", text)
+            else:
+                data = outcome.artefact if isinstance(outcome.artefact, bytes) else archive(files)
+                self.objects.put_object(bucket, f"{key}/{name}/output/output.tar.gz", data)
         return {"TrainingJobArn": arn}
 
     def describe(self, TrainingJobName: str) -> dict[str, Any]:
@@ -99,7 +105,7 @@ class Training:
                 return self.script[key].pop(0)
         return Outcome()
 
-    def _work(self, request: dict[str, Any], outcome: Outcome) -> bytes:
+    def _work(self, request: dict[str, Any], outcome: Outcome) -> dict[str, str]:
         if named(request).startswith("evaluate:"):
             return self._answers(request)
         arm, name = named(request).partition(":")[2], request["TrainingJobName"]
@@ -107,20 +113,24 @@ class Training:
         self.objects.put_object(ESCROW, f"{name}/step_30/weights.json", json.dumps({"arm": arm}))
         rows = ["step_number,reduced_train_loss", *(f"{10 * n},{loss}" for n, loss in enumerate(outcome.losses, 1))]
         manifest = json.dumps({"checkpoint_s3_bucket": checkpoint})
-        return archive({"manifest.json": manifest, "step_wise_training_metrics.csv": "\n".join(rows) + "\n"})
+        if "ServerlessJobConfig" in request:
+            self.jobs[name]["OutputModelPackageArn"] = f"{PACKAGE}/{name}"
+        return {"manifest.json": manifest, "step_wise_training_metrics.csv": "\n".join(rows) + "\n"}
 
-    def _answers(self, request: dict[str, Any]) -> bytes:
+    def _answers(self, request: dict[str, Any]) -> dict[str, str]:
         """The student knows its arm from the weights it starts from, and the questions from its channel."""
         arm = named(request).partition(":")[2]
-        location = request["HyperParameters"].get("base_model_location")
+        package = request.get("ModelPackageConfig", {}).get("SourceModelPackageArn", "")
+        packed = f"s3://{ESCROW}/{package.rpartition('/')[2]}/step_30" if package else None
+        location = request["HyperParameters"].get("base_model_location") or packed
         known = json.loads(self.objects.data(*place(f"{location}/weights.json")))["arm"] if location else arm
         skill = self.skills[known]
         rows = [json.loads(line) for line in self.objects.data(*place(channel(request, "train"))).splitlines()]
-        said = [(row, row["response"] if _share(row["metadata"]) < skill else NONSENSE) for row in rows]
+        said = [(row, row["response"] if share(row["metadata"]) < skill else NONSENSE) for row in rows]
         lines = [json.dumps({"prompt": row["query"], "inference": str([text]), "gold": row["response"],
                              "metadata": row["metadata"]}) for row, text in said]  # fmt: skip
-        return archive({"run/eval_results/inference_output.jsonl": "\n".join(lines) + "\n",
-                        "run/eval_results/results_2026.json": json.dumps({"results": {"all": {}}})})  # fmt: skip
+        return {"run/eval_results/inference_output.jsonl": "\n".join(lines) + "\n",
+                "run/eval_results/results_2026.json": json.dumps({"results": {"all": {}}})}  # fmt: skip
 
 
 def named(request: dict[str, Any]) -> str:
@@ -165,6 +175,6 @@ def archive(files: dict[str, str]) -> bytes:
     return gzip.compress(out.getvalue(), 1, mtime=0)
 
 
-def _share(text: str) -> float:
+def share(text: str) -> float:
     """A number in [0, 1) that the text alone decides."""
     return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 2**32

@@ -55,7 +55,8 @@ def prepare(profile: Profile, job: Job, native: Native = Native()) -> dict[str, 
     """The whole CreateModelCustomizationJob request of stage "rft" or "sft".
 
     The stage's recipe gives batch, rate, rollouts and lengths, the `bedrock` block of its profile what
-    differs. Its role is assumed by bedrock.amazonaws.com and needs lambda:InvokeFunction. Raises RecipeInvalid for what the service would refuse.
+    differs. Its role is assumed by bedrock.amazonaws.com and needs lambda:InvokeFunction. Raises RecipeInvalid for what
+    the service would refuse.
     """
     technique = matrix.technique(job.stage)
     values = _rft(profile, job, native) if technique == "rft" else _sft(profile, job, native)
@@ -157,5 +158,5 @@ def _findings(profile: Profile, job: Job, technique: str):
 
 def _ranges(values: dict[str, Any], limits: dict[str, Limit]):
     for key, value in values.items():
-        if not limits[key].allows(value):
+        if key in limits and not limits[key].allows(value):
             yield Finding(key, f"{value!r} is not allowed", f"write {limits[key]}")

@@ -53,8 +53,9 @@ def admit(
     stages += ["evaluate"] * (len(thorough.ARMS) * more)
     if more and defaults.on == BEDROCK:
         raise InvalidInput(f"{name}: Bedrock's own jobs have no thorough run; leave the key out or set it to false")
-    # what the other places bill by the token has no published price
-    lines = cost.estimate(profile.stages, stages, cost.prices()) if defaults.on == INSTANCES else []
+    lines = cost.estimate(profile.stages, stages, cost.prices())
+    if defaults.on != INSTANCES:  # billed by the token, at prices that are not published
+        lines = [{**line, "instance_type": defaults.on, "instance_count": 1, "usd": 0.0} for line in lines]
     plan = {
         "run": run,
         "request": event.get("key"),

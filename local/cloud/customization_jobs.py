@@ -146,10 +146,9 @@ class CustomizationJobs:
         reached = {"Downloading": 1, "Training": 2}.get(secondary, 2)
         for number, phase in enumerate(_PHASES):
             status = "Completed" if number < reached else "InProgress" if number == reached else "NotStarted"
-            if final and details[phase]["status"] in ("InProgress", "NotStarted") and number <= reached:
-                status = final
-            elif final:
+            if final:
                 status = details[phase]["status"]
+                status = final if status == "InProgress" else status
             if details[phase]["status"] != status:
                 details[phase] = {**details[phase], "status": status, "lastModifiedTime": now}
         told = {"failureMessage": message} if final == "Failed" else {}

@@ -79,7 +79,7 @@ class Registry:
         if package.get("ModelPackageGroupArn") and package["ModelPackageGroupArn"] not in self._groups:
             raise refused(f"the model package group {package['ModelPackageGroupArn']} does not exist")
         recipe = default_recipe(technique)
-        _override(recipe, technique, job.get("HyperParameters", {}))
+        override(recipe, technique, job.get("HyperParameters", {}))
         if technique == "rft":
             function = self._evaluator(config["EvaluatorArn"])
             set_key(recipe, "run.reward_lambda_arn", function)
@@ -189,7 +189,7 @@ class Registry:
         self._groups.remove(arn)
 
 
-def _override(recipe: dict, technique: str, given: dict[str, str]) -> None:
+def override(recipe: dict, technique: str, given: dict[str, str]) -> None:
     """Put hyperparameters where the recipe has them. Raises ApiError for one that it has not."""
     left = dict(given)
     for key, _ in list(walk(recipe)):

@@ -19,8 +19,9 @@ ARN = f"arn:aws:bedrock:{REGION}:{ACCOUNT}"
 
 @dataclass
 class Models:
-    """The control plane. imports: models that were really created; sources: what they were created from; polls: how often a model or deployment is looked at
-    before it is ready; broken: the status that models end with instead of Active."""
+    """The control plane. imports: models that were really created; sources: what they were created from; polls: how
+    often a model or deployment is looked at before it is ready; broken: the status that models end with instead of
+    Active."""
 
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     deployments: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -103,7 +104,8 @@ class Models:
 @dataclass
 class Speech:
     """Converse. `hello` is what a deployed student answers to "hi", `stumbles` its first answers to questions, `plan`
-    all others; `students` answers first, where it knows the model and the question; `asked` counts calls by model, and `prompts` the teacher's by prompt (not its greeting)."""
+    all others; `students` answers first, where it knows the model and the question; `asked` counts calls by model, and
+    `prompts` the teacher's by prompt (not its greeting)."""
 
     teacher: str
     asked: Counter[str] = field(default_factory=Counter)

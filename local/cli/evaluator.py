@@ -3,10 +3,11 @@
 from botocore.exceptions import ClientError
 
 from local.cli.place import STACK, Place, place_of
+from local.cloud.settings import ACCOUNT, REGION
 from toolsmith.customization.serverless import evaluator_document
 
 CONTENT, VERSION, SCHEMA = "reward", "1.0.0", "2.0.0"
-LOCAL_ARN = f"arn:aws:sagemaker:us-east-1:000000000000:hub-content/{STACK}/JsonDoc/{CONTENT}/{VERSION}"
+LOCAL_ARN = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:hub-content/{STACK}/JsonDoc/{CONTENT}/{VERSION}"
 
 
 def register(place: Place) -> str:

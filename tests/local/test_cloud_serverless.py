@@ -6,6 +6,8 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
+from local.cli.evaluator import LOCAL_ARN, register
+from local.cli.stack import placed
 from local.cloud import Cloud
 from local.cloud.serverless import MODEL, default_recipe, override
 from tests.local.cloud_harness import client, make_cloud, make_role
@@ -141,3 +143,24 @@ def test_hyperparameters_of_a_recipe_make_the_same_recipe_again(technique):
     made = yaml.safe_load(yaml.safe_dump(recipe))
     override(made, technique, hyperparameters(recipe, technique))
     assert made == recipe
+
+
+class Stack:
+    """A stack called toolsmith of this cloud, with its reward function."""
+
+    stack = "toolsmith"
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def client(self, service: str):
+        return client(self._cloud, service) if service == "sagemaker" else self
+
+    def get_function(self, FunctionName: str) -> dict:
+        assert FunctionName == "toolsmith-SageMakerReward"
+        return {"Configuration": {"FunctionArn": REWARD}}
+
+
+def test_the_reward_function_is_registered_once_and_under_the_name_that_the_laptops_stack_is_given(cloud):
+    assert register(Stack(cloud)) == register(Stack(cloud)) == LOCAL_ARN
+    assert placed("serverless")["EvaluatorArn"] == LOCAL_ARN and "EvaluatorArn" not in placed("bedrock")

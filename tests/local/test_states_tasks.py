@@ -97,6 +97,11 @@ def test_an_object_body_may_be_json():
     assert cloud.requests("s3.put_object")[0]["Body"] == b'{"a":[1]}'
 
 
+CUSTOMIZATION = {"JobName": "j-1", "CustomModelName": "m-1", "RoleArn": "arn:aws:iam::000000000000:role/customize",
+                 "BaseModelIdentifier": "amazon.nova-2-lite-v1:0:256k", "TrainingDataConfig": {"S3Uri": "s3://b/k"},
+                 "OutputDataConfig": {"S3Uri": "s3://b/o"}}
+
+
 @pytest.mark.parametrize(("resource", "arguments", "method", "code", "name"), [
     ("aws-sdk:s3:getObject", {"Bucket": "b", "Key": "k"}, "s3.get_object", "NoSuchKey", "S3.NoSuchKeyException"),
     ("aws-sdk:s3:getObject", {"Bucket": "b", "Key": "k"}, "s3.get_object", "AccessDenied", "S3.S3Exception"),
@@ -113,6 +118,8 @@ def test_an_object_body_may_be_json():
      "SageMaker.ResourceInUseException"),
     ("sagemaker:createTrainingJob.sync", None, "sagemaker.create_training_job", "ThrottlingException",
      "SageMaker.AmazonSageMakerException"),
+    ("bedrock:createModelCustomizationJob.sync", CUSTOMIZATION, "bedrock.create_model_customization_job",
+     "ConflictException", "Bedrock.ConflictException"),
     ("dynamodb:putItem", {"TableName": "t", "Item": {}}, "dynamodb.put_item", "ConditionalCheckFailedException",
      "DynamoDB.ConditionalCheckFailedException"),
 ])
@@ -159,6 +166,15 @@ def test_a_training_job_is_polled_until_it_completes():
     assert found["output"]["ModelArtifacts"]["S3ModelArtifacts"].startswith("s3://")
     assert found["output"]["CreationTime"] == round(NOW.timestamp() * 1000)
     assert bench.types(found["executionArn"])[2:6] == ["TaskScheduled", "TaskStarted", "TaskSubmitted", "TaskSucceeded"]
+
+
+def test_a_customization_job_is_polled_by_its_name_until_it_completes():
+    left = ["InProgress", "Stopping", "Completed"]
+    cloud = Cloud(bedrock__create_model_customization_job=lambda **_: {"jobArn": "arn:c"},
+                  bedrock__get_model_customization_job=lambda jobIdentifier: {
+                      "jobName": jobIdentifier, "status": left.pop(0), "outputModelArn": "arn:m"})
+    found = Bench(cloud).run({"S": task("bedrock:createModelCustomizationJob.sync", CUSTOMIZATION)})
+    assert found["output"] == {"JobName": "j-1", "Status": "Completed", "OutputModelArn": "arn:m"}
 
 
 @pytest.mark.parametrize("status", ["Failed", "Stopped"])

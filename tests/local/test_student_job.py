@@ -165,6 +165,26 @@ def test_rft_starts_from_a_checkpoint_and_asks_the_reward_function_with_the_docu
     base.load(tmp_path / "checkpoints" / "step_2")
 
 
+def test_bedrocks_jobs_hand_the_reference_over_below_metadata(sft_job, tmp_path):
+    events = []
+
+    def invoke(arn, event):
+        events.append(json.loads(json.dumps(event)))
+        return grade_samples(event)
+
+    changes = {
+        "training_config.trainer.max_steps": 1, "training_config.global_batch_size": 2,
+        "training_config.rollout.generator.max_new_tokens": 8,
+        "training_config.rollout.rewards.api_endpoint.lambda_arn": ARN,
+    }  # fmt: skip
+    environment = prepare(tmp_path, "rft", rft_rows(), "train.jsonl", changes)
+    environment |= {"SM_BASE_CHECKPOINT": str(sft_job / "checkpoints" / "step_12"), "GRADER_FORM": "bedrock"}
+    assert job.run(environment, invoke) == 0
+    samples = [sample for event in events for sample in event]
+    assert all(set(sample) == {"id", "messages", "metadata"} for sample in samples)
+    assert all(sample["metadata"]["reference_answer"]["calls"] and "note" in sample["metadata"] for sample in samples)
+
+
 def test_evaluation_writes_what_gen_qa_writes(sft_job, tmp_path):
     environment = prepare(tmp_path, "evaluate", gen_qa_rows(), "gen_qa.jsonl", {"inference.max_new_tokens": 60})
     environment["SM_BASE_CHECKPOINT"] = str(sft_job / "checkpoints" / "step_12")

@@ -1,6 +1,7 @@
 """The check of the account: every way it may fail says what to do, and the adapter asks the services rightly."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import boto3
@@ -50,6 +51,11 @@ def test_an_account_that_has_everything_passes_and_says_what_was_read():
     found = account.check(granted, question())
     assert found["warnings"] == [] and len(found["checked"]) == 5
     assert granted.asked == ["amazon.nova-pro-v1:0", "amazon.nova-2-lite-v1:0"]
+
+
+@pytest.mark.parametrize("place", ["serverless", "bedrock"])
+def test_jobs_without_instances_need_no_quota_of_instances(place):
+    assert len(account.check(Granted(quotas={}), replace(question(), on=place))["checked"]) == 4
 
 
 @pytest.mark.parametrize(

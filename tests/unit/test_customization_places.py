@@ -4,6 +4,7 @@ import argparse
 import json
 import re
 import shlex
+from dataclasses import replace
 
 import botocore.session
 import pytest
@@ -12,9 +13,12 @@ from botocore.validate import ParamValidator
 
 from local.cli import request as command
 from local.cli.failures import Misused
+from local.states import resources
 from toolsmith.customization import bedrock_native, hyperpod, load_profile, mixing, serverless
 from toolsmith.customization.jobs import render
 from toolsmith.errors import InvalidInput, RecipeInvalid
+from toolsmith.pipeline import places
+from toolsmith.pipeline.places import TrainingPlace
 
 from .test_customization_lint import CHECKPOINT, METRICS, REWARD, job
 
@@ -190,3 +194,56 @@ def test_nova_forge_is_asked_for_by_options(capsys):
     assert recipe["run"]["model_name_or_path"].endswith("pretraining-text-CE")
     with pytest.raises(Misused, match="no recipe"):
         printed(capsys, "rft", "--on", "bedrock", "--mix", "50")
+
+
+# -- as jobs of a run ----------------------------------------------------------------------------------------------
+STACK = TrainingPlace(
+    role_arn="arn:aws:iam::111122223333:role/train", region="us-east-1", reward_lambda_arn=REWARD,
+    metrics_lambda_arn=METRICS, kms_key=None, model_package_group=GROUP, evaluator_arn=EVALUATOR,
+    customization_role_arn="arn:aws:iam::111122223333:role/customize",
+)  # fmt: skip
+PACKAGE = "arn:aws:sagemaker:us-east-1:111122223333:model-package/tools/1"
+MODEL = "arn:aws:bedrock:us-east-1:111122223333:custom-model/amazon.nova-2-lite-v1:0:256k/abcdefghijkl"
+
+
+@pytest.mark.parametrize("student", ["nova-2-lite", "local"])
+def test_a_serverless_job_starts_from_the_package_that_the_one_before_made(student):
+    place = replace(STACK, on=places.SERVERLESS)
+    made = places.prepare(load_profile(student), job("rft", checkpoint=PACKAGE), place)
+    accepted("sagemaker", "CreateTrainingJob", made.request)
+    assert made.service == "training" and made.name == made.request["TrainingJobName"]
+    assert made.request["ModelPackageConfig"] == {"ModelPackageGroupArn": GROUP, "SourceModelPackageArn": PACKAGE}
+    first = places.prepare(load_profile(student), job("sft"), place).request
+    assert "EvaluatorArn" not in first["ServerlessJobConfig"]
+    assert "SourceModelPackageArn" not in first["ModelPackageConfig"]
+
+
+@pytest.mark.parametrize("student", ["nova-2-lite", "local"])
+def test_a_job_of_bedrock_starts_from_the_model_that_the_one_before_made(student):
+    profile = load_profile(student)
+    made = places.prepare(profile, job("rft", checkpoint=MODEL, rows=256), replace(STACK, on=places.BEDROCK))
+    assert made.service == "customization" and made.name == made.request["JobName"]
+    operation = resources.operation("bedrock", "createModelCustomizationJob")
+    request = resources.to_request(made.request, operation.input_shape)
+    accepted("bedrock", "CreateModelCustomizationJob", request)
+    assert request["baseModelIdentifier"] == MODEL and request["roleArn"] == STACK.customization_role_arn
+    assert request["outputDataConfig"]["s3Uri"].endswith("/" + made.name)
+    tuned = places.prepare(profile, job("sft", rows=300), replace(STACK, on=places.BEDROCK)).request
+    assert tuned["CustomizationType"] == "FINE_TUNING" and set(tuned["HyperParameters"]) >= {"epochCount"}
+
+
+def test_an_evaluation_by_bedrock_is_a_set_of_questions_for_the_model():
+    place = replace(STACK, on=places.BEDROCK)
+    base = places.prepare(load_profile("nova-2-lite"), job("evaluate"), place)
+    assert base.service == "questions" and base.request["Model"] == "us.amazon.nova-2-lite-v1:0"
+    assert base.request["IsCustom"] is False
+    tuned = places.prepare(load_profile("nova-2-lite"), job("evaluate", checkpoint=MODEL), place).request
+    assert (tuned["Model"], tuned["IsCustom"], tuned["Questions"]) == (MODEL, True, job("evaluate").train_uri)
+
+
+def test_epochs_come_nearest_to_the_steps_of_the_recipe_within_what_bedrock_takes():
+    nova, local = load_profile("nova-2-lite"), load_profile("local")
+    assert bedrock_native.epochs(local, "sft", 800) == 4  # 400 steps of 8 rows
+    assert bedrock_native.epochs(local, "rft", 10_000) == 1
+    assert bedrock_native.epochs(nova, "sft", 200) <= 5
+    assert bedrock_native.epochs(nova, "sft", None) == bedrock_native.Native().epochs

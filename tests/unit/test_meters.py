@@ -30,6 +30,7 @@ def load(folder):
 def named(monkeypatch):
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "toolsmith-dev")
     monkeypatch.setenv("STUDENT", "local")
+    monkeypatch.setenv("CUSTOMIZE_ON", "training-job")
     for name in ("work", "ledger", "intake"):
         monkeypatch.setattr(wiring, name, lambda: None)
     entry.metrics.cache_clear()

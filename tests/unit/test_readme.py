@@ -112,7 +112,7 @@ def test_the_operations_page_tells_of_every_alarm():
 def test_defaults_in_the_operations_page_are_those_of_the_template():
     rows = re.findall(r"(?m)^\| `(\w+)` \| ([^|]+) \|", TEXTS["docs/operations.md"])
     checked = [(name, default.strip()) for name, default in rows if name in template()["Parameters"]]
-    assert len(checked) == 11
+    assert len(checked) == 13
     for name, default in checked:
         real = template()["Parameters"][name].get("Default")
         shown = {"none, required": None, "empty": ""}.get(default, default)

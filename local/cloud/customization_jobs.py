@@ -72,7 +72,10 @@ class CustomizationJobs:
             if job["status"] == "Stopping":
                 self._change(job["jobArn"], "Stopped")
             elif job["status"] == "InProgress":
-                self._launch(job["jobArn"])
+                try:
+                    self._launch(job["jobArn"])
+                except ApiError as error:  # the model that it started from is gone
+                    self._change(job["jobArn"], "Failed", failureMessage=str(error))
 
     def close(self) -> None:
         with self._lock:

@@ -75,7 +75,11 @@ class SageMaker:
                 self.transition(name, "Stopped", "The training job was stopped.", "Stopped")
             elif job["TrainingJobStatus"] == "InProgress":
                 self.transition(name, "Starting", "Restarting: the former instance was lost.")
-                self._launch(name)
+                try:
+                    self._launch(name)
+                except ApiError as error:  # what a serverless job was made of is gone
+                    reason = f"ClientError: {error}"
+                    self.transition(name, "Failed", reason, "Failed", FailureReason=reason)
 
     def close(self) -> None:
         with self._lock:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from toolsmith.customization import classify_failure, cost, failure_class, load_profile, read_output
-from toolsmith.customization.outputs import check_finite, check_learning, inference_text
+from toolsmith.customization.outputs import check_finite, check_learning, inference_text, read_files
 from toolsmith.errors import ArtefactMissing, InvalidInput, TrainingDiverged
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +31,15 @@ def test_manifest_and_every_numeric_column_are_read():
     found = read_output(archive({"manifest.json": manifest, "sub/step_wise_training_metrics.csv": csv}))
     assert found.checkpoint == CHECKPOINT
     assert found.metrics[1] == {"step_number": 2.0, "epoch_number": 0.0, "train_reward_mean": 0.5}
+
+
+def test_a_model_that_the_service_keeps_stands_for_the_checkpoint():
+    model = "arn:aws:sagemaker:us-east-1:111122223333:model-package/tools/1"
+    manifest = json.dumps({"checkpoint_s3_bucket": CHECKPOINT}).encode()
+    csv = b"step_number,training_loss\n1,0.5\n"
+    assert read_files({"output/output/manifest.json": manifest}, model).checkpoint == model
+    found = read_files({"model-customization-job-1/training_artifacts/step_wise_training_metrics.csv": csv}, model)
+    assert (found.checkpoint, found.metrics) == (model, [{"step_number": 1.0, "training_loss": 0.5}])
 
 
 def test_answers_of_an_evaluation_are_read_from_their_list_form():

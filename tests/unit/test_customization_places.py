@@ -15,7 +15,7 @@ from local.cli import request as command
 from local.cli.failures import Misused
 from local.states import resources
 from toolsmith.customization import bedrock_native, hyperpod, load_profile, mixing, serverless
-from toolsmith.customization.jobs import render
+from toolsmith.customization.jobs import load_recipe, render
 from toolsmith.errors import InvalidInput, RecipeInvalid
 from toolsmith.pipeline import places
 from toolsmith.pipeline.places import TrainingPlace
@@ -243,7 +243,9 @@ def test_an_evaluation_by_bedrock_is_a_set_of_questions_for_the_model():
 
 def test_epochs_come_nearest_to_the_steps_of_the_recipe_within_what_bedrock_takes():
     nova, local = load_profile("nova-2-lite"), load_profile("local")
-    assert bedrock_native.epochs(local, "sft", 800) == 4  # 400 steps of 8 rows
+    training = load_recipe(local, "sft")["training_config"]
+    seen = training["max_steps"] * training["global_batch_size"]
+    assert [bedrock_native.epochs(local, "sft", rows) for rows in (seen // 4, seen, 3 * seen)] == [4, 1, 1]
     assert bedrock_native.epochs(local, "rft", 10_000) == 1
     assert bedrock_native.epochs(nova, "sft", 200) <= 5
     assert bedrock_native.epochs(nova, "sft", None) == bedrock_native.Native().epochs

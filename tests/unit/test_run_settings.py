@@ -12,7 +12,8 @@ from toolsmith import recipes
 from toolsmith.errors import RecipeNotFound
 from toolsmith.pipeline.defaults import RunDefaults
 
-PARAMETERS = {"Student": "nova-2-lite", "Teacher": "t", "Seed": "0", "ControlArm": "false"}
+PARAMETERS = {"Student": "nova-2-lite", "Teacher": "t", "Seed": "0", "ControlArm": "false",
+              "CustomizeOn": "training-job"}  # fmt: skip
 
 
 @pytest.fixture
@@ -53,7 +54,10 @@ def test_an_unknown_student_is_told():
         recipes.digest("nova-9")
 
 
-@pytest.mark.parametrize("changed", [{"Seed": "1"}, {"ControlArm": "true"}, {"Teacher": "u"}, {"Student": "local"}])
+@pytest.mark.parametrize(
+    "changed",
+    [{"Seed": "1"}, {"ControlArm": "true"}, {"Teacher": "u"}, {"Student": "local"}, {"CustomizeOn": "bedrock"}],
+)
 def test_a_changed_parameter_is_another_setting(changed):
     assert settings_of({**PARAMETERS, **changed}) != settings_of(PARAMETERS)
 

@@ -60,7 +60,7 @@ def deploy(cloud: Cloud, home: Path, seed: int, changes: Mapping[str, str] | Non
     if mark.is_file() and mark.read_text() == digest:
         return False
     print("building and deploying template.yaml with sam; this takes about a minute", file=sys.stderr, flush=True)
-    build = home / "build"
+    build = home.resolve() / "build"  # sam names sources by their way from here, and a link would mislead it
     env = {**os.environ, **cloud.env(), "BUILD_FOR": "host", "PYTHON": sys.executable}
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
     overrides = ["--parameter-overrides", *chosen]

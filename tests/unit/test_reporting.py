@@ -446,6 +446,17 @@ def test_a_visible_caption_stands_outside_of_what_scrolls_away(page):
         assert scrolling.get("class") == "scroll" and scrolling.get("aria-label") == words(caption)
 
 
+def test_no_visible_caption_repeats_a_heading(page):
+    headings = {words(heading) for heading in page.xpath("//h2 | //h3")}
+    assert not headings & {words(caption) for caption in page.xpath("//p[@class='caption']")}
+
+
+def test_numbers_below_zero_stand_with_a_minus_sign_and_no_hyphen(page):
+    cells = [words(cell) for cell in page.xpath("//td[@class='number']")]
+    assert any("\N{MINUS SIGN}" in cell for cell in cells)
+    assert not [cell for cell in cells if re.search(r"(?<!\w)-\d", cell)]
+
+
 def test_a_job_has_the_same_colour_in_every_chart(page):
     kinds = {}
     for figure in page.xpath("//section[@id='training']//figure"):

@@ -48,8 +48,9 @@ def percent(interval: Mapping[str, float]) -> str:
 
 
 def points(interval: Mapping[str, float]) -> str:
-    """ "+4.2 points [+1.0, +7.3]" of a difference with its interval as fractions."""
-    return f"{100 * interval['mean']:+.1f} points [{100 * interval['low']:+.1f}, {100 * interval['high']:+.1f}]"
+    """ "−4.2 points [−7.3, −1.0]" of a difference with its interval as fractions."""
+    mean, low, high = (signed(100 * interval[name]) for name in ("mean", "low", "high"))
+    return f"{mean} points [{low}, {high}]"
 
 
 def signed(points: float) -> str:

@@ -59,7 +59,7 @@ def _chart(runs: list[Report]) -> Markup:
     return element(
         "section",
         element("h2", "Scores over time", id="chart-heading"),
-        element("p", f"{title}, newest first, in percent with 95 % intervals.{more}", class_="lead"),
+        element("p", f"{title}, newest first, in percent with 95\N{NO-BREAK SPACE}% intervals.{more}", class_="lead"),
         element("figure", element("figcaption", key(MEASURES)), intervals.chart("runs-chart", title, rows, MEASURES)),
         aria_labelledby="chart-heading",
     )

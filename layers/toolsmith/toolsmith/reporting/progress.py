@@ -119,7 +119,8 @@ def calibration(report: Mapping[str, Any]) -> Markup:
     )
     cells = [(name, number_cell(value)) for name, value in rows]
     said = "; ".join(found["warnings"]) or "Nothing speaks against trusting the reward."
-    return join([element("p", said, class_="lead"), table("Calibration of the reward", ("Measure", "Value"), cells)])
+    title = "Calibration of the reward"
+    return join([element("p", said, class_="lead"), table(title, ("Measure", "Value"), cells, hidden=True)])
 
 
 def _percent(value: float | None) -> str:

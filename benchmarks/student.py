@@ -1,4 +1,5 @@
-"""What the embedded student learns: every arm over several seeds, in this process, with what it costs.
+"""What the embedded student learns: every arm over several seeds, in this process, with what it costs. What it does not
+reach, and what was tried, stands in docs/decisions.md.
 
     python -m benchmarks.student --seeds 0 1 2 --split test
 

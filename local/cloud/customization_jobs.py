@@ -156,12 +156,13 @@ class CustomizationJobs:
                 details[phase] = {**details[phase], "status": status, "lastModifiedTime": now}
         told = {"failureMessage": message} if final == "Failed" else {}
         model = {"outputModelArn": fields["outputModelArn"]} if "outputModelArn" in fields else {}
-        self._change(job["jobArn"], final or job["status"], statusDetails=details, **told, **model)
+        self._change(job["jobArn"], final, statusDetails=details, **told, **model)
 
-    def _change(self, arn: str, status: str, **fields) -> None:
+    def _change(self, arn: str, status: str | None, **fields) -> None:
         now = time.time()
+        reached = {"status": status} if status else {}  # a run that goes on leaves a stop that was asked for alone
         ended = {"endTime": now} if status in _FINAL else {}
-        self._jobs.change(arn, status=status, lastModifiedTime=now, **ended, **fields)
+        self._jobs.change(arn, lastModifiedTime=now, **reached, **ended, **fields)
 
     def _get(self, params: dict) -> dict:
         found = self._require(params)

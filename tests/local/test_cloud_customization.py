@@ -1,6 +1,7 @@
 """Bedrock's own customization jobs: the request, the phases, the custom model, its permissions, its ends."""
 
 import json
+import sys
 
 import pytest
 from botocore.exceptions import ClientError
@@ -135,6 +136,23 @@ def test_hyperparameters_outside_the_apis_ranges_are_refused(cloud, role, name, 
     wish["customizationConfig"]["rftConfig"]["hyperParameters"][name] = value
     with pytest.raises(Exception, match=name):  # botocore knows some of the limits, the service all
         client(cloud, "bedrock", attempts=1).create_model_customization_job(**wish)
+
+
+def test_a_job_can_be_stopped_and_makes_no_model(tmp_path):
+    endless = [sys.executable, "-c", "import time; print('training', flush=True); time.sleep(60)"]
+    with make_cloud(tmp_path / "cloud", training=endless) as cloud:
+        client(cloud, "s3").create_bucket(Bucket="jobs")
+        client(cloud, "s3").put_object(Bucket="jobs", Key="data/train.jsonl", Body=b"{}\n")
+        bedrock, role = client(cloud, "bedrock"), make_role(cloud, "customizer", "bedrock.amazonaws.com", *ALLOWED)
+        bedrock.create_model_customization_job(**request(role, "stopped"))
+        get = bedrock.get_model_customization_job
+        until(lambda: get(jobIdentifier="stopped")["statusDetails"]["trainingDetails"]["status"] == "InProgress")
+        bedrock.stop_model_customization_job(jobIdentifier="stopped")
+        job = ended(cloud, "stopped")
+        assert job["status"] == job["statusDetails"]["trainingDetails"]["status"] == "Stopped"
+        assert "outputModelArn" not in job and bedrock.list_custom_models()["modelSummaries"] == []
+        with pytest.raises(ClientError, match="ConflictException"):
+            bedrock.stop_model_customization_job(jobIdentifier="stopped")
 
 
 def test_who_starts_a_job_needs_the_model_the_job_and_the_role(cloud, role):

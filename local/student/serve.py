@@ -1,8 +1,10 @@
 """A model server on standard input and output: one JSON object a line, `{"id","system","messages","max_tokens"}`."""
 
 import json
+import queue
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -12,6 +14,7 @@ from local.student import base
 from local.student.sampler import Sampler
 
 MOST_TOKENS = 1024
+TOGETHER = 64  # beyond it the core's cache is too small
 
 
 class Server:
@@ -24,6 +27,26 @@ class Server:
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """{"id","text","input_tokens","output_tokens"}, or {"id","error"} for a request that cannot be read."""
+        return self.answers([request])[0]
+
+    def answers(self, requests: Sequence[Any]) -> list[dict[str, Any]]:
+        """The answers to requests that wait together, in order; drawn together where they may be equally long."""
+        replies = [self._read(request) for request in requests]
+        by_length: dict[int, list[dict[str, Any]]] = {}
+        for reply in replies:
+            if "ids" in reply:
+                by_length.setdefault(reply.pop("most"), []).append(reply)
+        for most, group in by_length.items():
+            drawn = self.sampler.sample([reply["ids"] for reply in group], 1, most, 0.0)
+            for reply, ids in zip(group, drawn, strict=True):
+                reply["text"] = self.tokenizer.decode(ids, skip_special_tokens=True)
+                reply |= {"input_tokens": len(reply.pop("ids")), "output_tokens": len(ids)}
+        return replies
+
+    def _read(self, request: Any) -> dict[str, Any]:
+        """{"id","ids","most"}, or {"id","error"}."""
+        if not isinstance(request, dict):
+            return {"id": None, "error": str(request) if isinstance(request, ValueError) else "not an object"}
         try:
             chat = [{"role": "system", "content": str(request["system"])}] if request.get("system") else []
             chat += [{"role": str(m["role"]), "content": str(m["text"])} for m in request["messages"]]
@@ -35,26 +58,44 @@ class Server:
         longest = self.model.config.max_position_embeddings
         if len(ids) + most > longest:
             return {"id": request.get("id"), "error": f"{len(ids)} tokens and {most} new ones exceed {longest}"}
-        drawn = self.sampler.sample([ids], 1, most, 0.0)[0]
-        return {
-            "id": request.get("id"),
-            "text": self.tokenizer.decode(drawn, skip_special_tokens=True),
-            "input_tokens": len(ids),
-            "output_tokens": len(drawn),
-        }
+        return {"id": request.get("id"), "ids": ids, "most": most}
 
 
 def serve(folder: Path | None, lines: Iterable[str] = sys.stdin, out: TextIO = sys.stdout) -> None:
-    """Answer until the input ends; a line that is no JSON object gets an error of its own."""
+    """Answer until the input ends, what waits together at once; a line that is no JSON gets an error of its own."""
     torch.set_num_threads(1)
     server = Server(folder)
-    for line in lines:
-        if not line.strip():
-            continue
-        try:
-            request = json.loads(line)
-            reply = server.answer(request) if isinstance(request, dict) else {"id": None, "error": "not an object"}
-        except ValueError as error:
-            reply = {"id": None, "error": f"not JSON: {error}"}
-        out.write(json.dumps(reply, ensure_ascii=False) + "\n")
+    for part in _together(lines):
+        for reply in server.answers([_parsed(line) for line in part]):
+            out.write(json.dumps(reply, ensure_ascii=False) + "\n")
         out.flush()
+
+
+def _parsed(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        return ValueError(f"not JSON: {error}")
+
+
+def _together(lines: Iterable[str]) -> Iterator[list[str]]:
+    """The lines that wait when one is asked for, at most TOGETHER of them."""
+    waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def fill() -> None:
+        for line in lines:
+            if line.strip():
+                waiting.put(line)
+        waiting.put(None)
+
+    threading.Thread(target=fill, daemon=True).start()
+    line = waiting.get()
+    while line is not None:
+        part = [line]
+        line = ""
+        while line is not None and len(part) < TOGETHER and not waiting.empty():
+            line = waiting.get()
+            part += [line] if line is not None else []
+        yield part
+        if line is not None:
+            line = waiting.get()

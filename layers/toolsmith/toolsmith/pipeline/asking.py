@@ -6,7 +6,7 @@ from typing import Any
 
 from toolsmith.pipeline.ports import Store
 
-AT_ONCE = 8
+AT_ONCE = 16
 KEPT_AFTER = 64  # answers that are paid again at most where the function is cut off
 
 

@@ -50,7 +50,7 @@ class Models:
             self.models[arn] = {"modelArn": arn, "modelName": modelName, "left": self.polls}
             self._tokens[clientRequestToken] = arn
             self.imports.append(modelName)
-            self.sources[modelName] = request.get("modelSourceConfig") or request["customModelDataSource"]
+            self.sources[modelName] = request.get("modelSourceConfig") or request.get("customModelDataSource", {})
             return {"modelArn": arn}
 
     def get_custom_model(self, modelIdentifier: str) -> dict[str, Any]:

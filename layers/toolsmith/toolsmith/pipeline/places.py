@@ -34,26 +34,37 @@ class TrainingPlace:
     customization_role_arn: str = ""
 
 
-def prepare(profile: Profile, job: Job, place: TrainingPlace, recipe: dict[str, Any] | None = None) -> Prepared:
+Recipe = dict[str, Any]
+Change = Callable[[Recipe], Recipe]
+
+
+def unchanged(recipe: Recipe) -> Recipe:
+    return recipe
+
+
+def prepare(profile: Profile, job: Job, place: TrainingPlace, change: Change = unchanged) -> Prepared:
     """The request of a job at its place; job.checkpoint is what the place calls a trained model (an S3 URI, the ARN of
-    a model package, the ARN of a custom model). Raises RecipeInvalid for what the place does not take."""
-    return _PLACES[place.on](profile, job, place, recipe)
+    a model package, the ARN of a custom model). change: what is done to the rendered recipe first.
+
+    Raises RecipeInvalid for what the place does not take.
+    """
+    return _PLACES[place.on](profile, job, place, change)
 
 
-def _on_instances(profile: Profile, job: Job, place: TrainingPlace, recipe: dict[str, Any] | None) -> Prepared:
-    return prepare_on_instances(profile, job, recipe)
+def _on_instances(profile: Profile, job: Job, place: TrainingPlace, change: Change) -> Prepared:
+    return prepare_on_instances(profile, job, change(render(profile, job)))
 
 
-def _serverless(profile: Profile, job: Job, place: TrainingPlace, recipe: dict[str, Any] | None) -> Prepared:
+def _serverless(profile: Profile, job: Job, place: TrainingPlace, change: Change) -> Prepared:
     there = ServerlessPlace(place.model_package_group, place.evaluator_arn, job.checkpoint)
     job = replace(job, checkpoint=None)
-    recipe = recipe or render(profile, job)
+    recipe = change(render(profile, job))
     return _packed(serverless.prepare(profile, job, there, recipe), recipe, job, "training")
 
 
-def _bedrock(profile: Profile, job: Job, place: TrainingPlace, recipe: dict[str, Any] | None) -> Prepared:
+def _bedrock(profile: Profile, job: Job, place: TrainingPlace, change: Change) -> Prepared:
     start, job = job.checkpoint, replace(job, checkpoint=None)
-    recipe = recipe or render(profile, job)
+    recipe = change(render(profile, job))
     name = recipe["run"]["name"]
     if job.stage == "evaluate":
         # a custom model of Bedrock has no checkpoint that an evaluation job could load: it is deployed and asked
@@ -78,7 +89,7 @@ def _packed(request: dict[str, Any], recipe: dict[str, Any], job: Job, service: 
     return Prepared(request, text, job.recipe_uri, digest, service)
 
 
-_PLACES: dict[str, Callable[[Profile, Job, TrainingPlace, dict[str, Any] | None], Prepared]] = {
+_PLACES: dict[str, Callable[[Profile, Job, TrainingPlace, Change], Prepared]] = {
     INSTANCES: _on_instances,
     SERVERLESS: _serverless,
     BEDROCK: _bedrock,

@@ -2,12 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from toolsmith import grading
 from toolsmith.customization import Job, Prepared, Profile, cost, gates, outputs, statistics
-from toolsmith.customization.jobs import render
 from toolsmith.errors import ArtefactMissing, CapacityUnavailable, JobFailed, TrainingDiverged
 from toolsmith.pipeline import places, thorough
 from toolsmith.pipeline.places import TrainingPlace
@@ -74,8 +72,7 @@ def prepare(
         rows=rows,
         tags={"toolsmith:run": run, "toolsmith:stage": stage},
     )
-    recipe = _sampled(render(profile, replace(job, checkpoint=None))) if arm == thorough.PROBE else None
-    prepared = places.prepare(profile, job, place, recipe)
+    prepared = places.prepare(profile, job, place, _sampled if arm == thorough.PROBE else places.unchanged)
     if upload:
         work.write(recipe_key, prepared.recipe_yaml.encode(), "application/yaml")
     return prepared

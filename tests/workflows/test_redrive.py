@@ -1,6 +1,5 @@
 """Every Task state of every machine is made to fail once; redriven, the execution ends as if nothing had happened."""
 
-
 import functools
 import json
 import re
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from local.cli.evaluator import LOCAL_ARN
 from local.states import jsonata
 from tests.local.states_bench import fault
 from tests.template.loading import machines, states
@@ -27,6 +27,8 @@ TO_THE_MODEL = (*TO_THE_GATE, "GateReinforced", "AnnounceReinforcedGate", "Regis
                 "FindDeployment", "UpdateDeployment", "DescribeDeployment", "SmokeTest")  # fmt: skip
 FIRST_MODEL = tuple({"UpdateDeployment": "CreateDeployment"}.get(state, state) for state in TO_THE_MODEL)
 DEPLOYED = (*TO_THE_MODEL, "PublishModel", "AnnounceDeployed", "Report", "AnnounceRegistered")
+BY_BEDROCK = (*({"RunJob": "RunCustomization"}.get(state, state) for state in DEPLOYED if state != "RegisterModel"),
+              "DeployCandidate", "DescribeCandidate", "AskModel", "RemoveCandidate")  # fmt: skip
 SET_ASIDE = ("SetAside", "AnnounceRejected")
 TAUGHT = ("Parse", "Teach", "Settle", "AnnounceIngested")
 
@@ -34,7 +36,8 @@ TAUGHT = ("Parse", "Teach", "Settle", "AnnounceIngested")
 @dataclass(frozen=True)
 class Scenario:
     """A way through a machine. states: the Task states it comes by; ends: the error it ends with by itself; redriven:
-    a redrive means that somebody wants it tried again, so the undisturbed execution is redriven too."""
+    the error that it ends with at first; a redrive means that somebody wants it tried again, so the undisturbed
+    execution is redriven too."""
 
     label: str
     machine: str
@@ -43,7 +46,7 @@ class Scenario:
     prepare: Callable[[Bench], Any] = lambda bench: None
     parameters: dict[str, Any] = field(default_factory=dict)
     ends: str | None = None
-    redriven: bool = False
+    redriven: str | None = None
 
     def open(self, folder: Any, corpus: dict[str, Any]) -> Bench:
         bench = Bench(folder, **self.parameters)
@@ -81,6 +84,44 @@ def taken_names(bench: Bench) -> None:
         raise fault("InternalFailure", "lost", 500)
 
     bench.cloud.on("sagemaker.create_training_job", create)
+
+
+def taken_names_at_bedrock(bench: Bench) -> None:
+    """Bedrock makes the job or the deployment that is asked for, and its answer is lost."""
+
+    def losing(create: Callable[..., Any], name: str) -> Callable[..., Any]:
+        lost: set[str] = set()
+
+        def call(**request: Any) -> Any:
+            if request[name] in lost:
+                raise fault("ConflictException", f"{request[name]} exists")
+            create(**request)
+            lost.add(request[name])
+            raise fault("InternalServerException", "lost", 500)
+
+        return call
+
+    custom, models = bench.customization, bench.models
+    bench.cloud.on("bedrock.create_model_customization_job", losing(custom.create, "jobName"))
+    candidates = losing(models.create_deployment, "modelDeploymentName")
+    bench.cloud.on("bedrock.create_custom_model_deployment", candidates)
+
+
+def slow_at_bedrock(bench: Bench) -> None:
+    bench.customization.fails = Outcome(describes=2)
+    taken_names_at_bedrock(bench)
+
+
+def undeployable_candidate(bench: Bench) -> None:
+    """The candidate of the first try finds no room."""
+    real = bench.models.get_deployment
+
+    def describe(customModelDeploymentIdentifier: str) -> Any:
+        found = real(customModelDeploymentIdentifier=customModelDeploymentIdentifier)
+        failed = found["modelDeploymentName"].endswith("-evaluate-sft-1")
+        return found | ({"status": "Failed", "failureMessage": "no room"} if failed else {})
+
+    bench.cloud.on("bedrock.get_custom_model_deployment", describe)
 
 
 def taken_name_of_a_failing_job(bench: Bench) -> None:
@@ -135,6 +176,8 @@ def crawl(bench: Bench) -> str:
 
 
 THOROUGH = {"seed": 3, "thorough": True}
+SERVERLESS = {"CustomizeOn": "serverless", "EvaluatorArn": LOCAL_ARN}
+BEDROCK = {"CustomizeOn": "bedrock"}
 BATCHED = {"TeacherMode": "batch", "BatchMinimum": 1}
 SCENARIOS = [
     Scenario("crawl", "crawl", ("PlanCrawl", "Fetch"), crawl, fetching),
@@ -154,7 +197,7 @@ SCENARIOS = [
     Scenario("customize: adopted job fails", "customize", (*DEPLOYED, "ExplainFailure", "AdoptJob"), wanted,
              taken_name_of_a_failing_job),
     Scenario("customize: no capacity", "customize", ("ExplainFailure", "AnnounceJobFailed", "GiveUp"), wanted,
-             without_capacity, redriven=True),
+             without_capacity, redriven="CapacityUnavailable"),
     Scenario("customize: model taken", "customize", (*DEPLOYED, "FindModel"), wanted, taken_model),
     Scenario("customize: smoke test", "customize", (*TO_THE_MODEL, "RollBack"), wanted,
              lambda b: setattr(b.speech, "hello", ""), ends="SmokeTestFailed"),
@@ -165,6 +208,12 @@ SCENARIOS = [
     Scenario("customize: first model", "customize", (*FIRST_MODEL, "PublishModel", "Report"), wanted, never_deployed),
     Scenario("customize: first smoke test", "customize", (*FIRST_MODEL, "RemoveDeployment"), wanted,
              never_deployed_and_silent, ends="SmokeTestFailed"),
+    Scenario("customize: serverless", "customize", DEPLOYED, wanted, parameters=SERVERLESS),
+    Scenario("customize: Bedrock", "customize", BY_BEDROCK, wanted, parameters=BEDROCK),
+    Scenario("customize: names taken at Bedrock", "customize", (*BY_BEDROCK, "AdoptCustomization"), wanted,
+             slow_at_bedrock, BEDROCK),
+    Scenario("customize: candidate not deployed", "customize", ("DescribeCandidate", "AnnounceJobFailed", "GiveUp"),
+             wanted, undeployable_candidate, BEDROCK, redriven="JobFailed"),
     Scenario("customize: thorough", "customize", DEPLOYED, lambda b: b.drop("runs/wanted.json", THOROUGH)),
 ]  # fmt: skip
 # States of these types call nothing. Only an expression of theirs can fail, and would fail again after every redrive;
@@ -187,11 +236,15 @@ def kept(bench: Bench) -> dict[str, bytes]:
     }
     for key in [key for key in work if key.endswith("report.json")]:
         work[key] = json.dumps({**json.loads(work[key]), "finished_at": None}).encode()
+    if bench.customization.paid:  # the machine's own clock says how long these jobs took
+        work = {key: re.sub(rb'"seconds": ?[0-9.]+', b'"seconds": 0', data) for key, data in work.items()}
     return work | {f"intake/{key}": data for key, data in bench.objects.tree(INTAKE).items()}
 
 
 def paid(bench: Bench) -> dict[str, Any]:
-    return {"jobs": Counter(bench.training.arms()), "prompts": Counter(bench.speech.prompts),
+    customizations = Counter(request["jobName"] for request in bench.customization.paid)
+    return {"jobs": Counter(bench.training.arms()), "customizations": customizations,
+            "prompts": Counter(bench.speech.prompts),
             "batch": Counter(bench.batches.paid), "imports": Counter(bench.models.imports)}  # fmt: skip
 
 
@@ -212,7 +265,7 @@ def undisturbed(corpus, tmp_path_factory) -> Callable[[Scenario], tuple[Any, Any
         bench.set(jsonata, "_expression", noted)
         try:
             name = scenario.start(bench)
-            assert bench.ended(name).get("error") == ("CapacityUnavailable" if scenario.redriven else scenario.ends)
+            assert bench.ended(name).get("error") == (scenario.redriven or scenario.ends)
             if scenario.redriven:
                 bench.redrive(name)
             return kept(bench), paid(bench)

@@ -53,6 +53,7 @@ SHAPES = {
     "special tokens": f"<|begin_of_solution|>{TEXT}<|end_of_solution|>",
     "tokens and fence": f"<|begin_of_solution|>```json\n{TEXT}\n```<|end_of_solution|>",
     "reasoning tags": f"<think>Rule 501 {{maybe}} or {OTHER}?</think>\n{TEXT}",
+    "reasoning with quotations": f'A "rule" is asked for. <think>"501" or {OTHER}?</think> {TEXT}',
     "reasoning before the solution": f"It could be {OTHER}.<|begin_of_solution|>{TEXT}<|end_of_solution|>",
     "words before": f"The question [1] asks for a definition {{of a rule}}. So:\n{TEXT}",
     "tool call tags": f"<tool_call>\n{json.dumps(CALL)}\n</tool_call>",
@@ -98,6 +99,13 @@ REFUSED = {
     "two answers": (f"{TEXT}\n{OTHER}", "two_answers"),
     "an answer and its change": (f"{TEXT} or rather {OTHER}", "two_answers"),
     "a change in a list": (f"[{TEXT},{OTHER}]", "no_plan"),
+    "two lists of calls": (json.dumps({**PLAN, "tool_calls": [{**CALL, "name": "other"}]}), "two_answers"),
+    "two names": (json.dumps([{**CALL, "tool_name": "other"}]), "two_answers"),
+    "two sets of arguments": (json.dumps([{**CALL, "input": {"regulation": "Rule 10b-5"}}]), "two_answers"),
+    "two calls in one": ([{"functionCall": {"name": "other", "args": {}}, **TOOL_USE}], "two_answers"),
+    "a sample with two lists": (
+        {"Query analysis": {**SAMPLE["Query analysis"], "calls": [{**CALL, "name": "other"}]}}, "two_answers",
+    ),
     "the same four times": (f"{TEXT}\n" * 4, "runaway"),
     "a long tail": (TEXT + " and so on" * 1000, "runaway"),
     "duplicate key": (TEXT[:-1] + ',"calls":[]}', "duplicate_key"),
@@ -140,6 +148,7 @@ TRAILING = {
     "prose after a fence": f"```json\n{TEXT}\n```\nThat is all.",
     "the same again": f"{TEXT}\n{TEXT}",
     "other keys": json.dumps({**PLAN, "confidence": 0.99}),
+    "other keys beside the sample's": json.dumps({**SAMPLE, "alternatives": [OTHER]}),
 }
 
 
@@ -147,6 +156,13 @@ TRAILING = {
 def test_text_after_the_plan_is_read_and_reported(case):
     answer = parse_answer(TRAILING[case])
     assert (answer.calls, answer.reason, answer.trailing) == (CALLS, "ok", True)
+
+
+def test_what_looks_like_a_token_in_a_value_belongs_to_it():
+    for value in ("17 CFR<|and|> 230.501", "Rule 501 <think>or 506</think>", 'a \\ "quoted" <think>', "<think>"):
+        text = json.dumps({**PLAN, "calls": [{**CALL, "arguments": {"regulation": value}}]})
+        for written in (text, f" {text}", f"```json\n{text}\n```", f"<thought>{text}</thought>{text}<|end_of_solution|>"):
+            assert parse_answer(written).calls[0].arguments == {"regulation": value}, written
 
 
 def test_no_call_must_be_said():

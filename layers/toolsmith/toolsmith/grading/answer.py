@@ -15,8 +15,11 @@ MAX_CHARACTERS = 65_536
 MAX_TRAILING = 4_096
 MAX_REPEATS = 3
 
-SPECIAL_TOKEN = re.compile(r"<\|[^|<>]{1,64}\|>")
-REASONING = re.compile(r"<(think|thinking|reasoning|thought)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+# Special tokens and marked reasoning; what looks like them inside a quoted text (group 1) belongs to a value.
+ENVELOPE = re.compile(
+    r'("(?:[^"\\\n]|\\.)*"?)|<\|[^|<>]{1,64}\|>|<(think|thinking|reasoning|thought)>.*?(?:</\2>|\Z)',
+    re.DOTALL | re.IGNORECASE,
+)
 SOLUTION = "<|begin_of_solution|>"
 WRAPPERS = re.compile(r"</?(?:tool_?calls?|tools|function_call|answer)>|\[/?TOOL_CALLS?\]|```[\w-]*", re.IGNORECASE)
 JSON_START = re.compile(r"[\[{]")
@@ -114,7 +117,7 @@ def _without_envelope(text: str) -> str:
         return text
     if SOLUTION in text:
         text = text.rsplit(SOLUTION, 1)[1]
-    return REASONING.sub(" ", SPECIAL_TOKEN.sub(" ", text)) if "<" in text else text
+    return ENVELOPE.sub(lambda match: match[1] or " ", text) if "<" in text else text
 
 
 def _tagged_as_json(text: str) -> str:
@@ -133,6 +136,7 @@ def _plans_in(text: str) -> tuple[list[Plan], str]:
     plans: list[Plan] = []
     rest: list[str] = []
     position = last = 0
+    alone = True  # no JSON value stands before
     while (start := JSON_START.search(text, position)) is not None:
         begin = start.start()
         if not LOOKS_LIKE_JSON.match(text, begin):
@@ -144,7 +148,8 @@ def _plans_in(text: str) -> tuple[list[Plan], str]:
             if not plans:
                 raise
             break
-        plan = read_plan(value, whole=_is_whole(text, begin, end))
+        plan = read_plan(value, whole=alone and _is_whole(text, begin, end))
+        alone = False
         if plan is not None:
             if plans:
                 rest.append(text[last:begin])

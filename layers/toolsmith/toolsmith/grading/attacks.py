@@ -158,6 +158,27 @@ def _enumerated(old: Any, question: str) -> Any:
     return [old, question, SHOTGUN]
 
 
+def _with_calls(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Maker:
+    """The right plan, each of its calls written in another way; behind a blank, so that nothing is taken for plain."""
+
+    def make(question: str, reference: Any) -> str:
+        plan = json.loads(right_answer(question, reference))
+        return " " + json.dumps({**plan, "calls": [change(call) for call in plan["calls"]]})
+
+    return make
+
+
+def _two_lists(question: str, reference: Any) -> str:
+    plan = json.loads(right_answer(question, reference))
+    return json.dumps({**plan, "tool_calls": [{"name": "citation_validator", "arguments": {"query": PANGRAM}}]})
+
+
+def _hidden(tail: str) -> Maker:
+    """The right answer with a tail on every argument that a reader of tags may drop."""
+    longer = _arguments(lambda old, question: f"{old}{tail}" if isinstance(old, str) else old)
+    return lambda question, reference: f"```json\n{longer(question, reference)}\n```"
+
+
 def _reasoning_only(question: str, reference: Any) -> str:
     return f"<think>{right_answer(question, reference)}</think>"
 
@@ -268,6 +289,14 @@ _RIGHT_AND_MORE: list[tuple[str, str, Maker]] = [
     ("both_sides", "the right value or another in every argument",
      _arguments(lambda old, question: f"{old} or 17 CFR 240.14a-9" if isinstance(old, str) else old)),
     ("negated_values", "every argument denied", _arguments(lambda old, question: f"not {old}")),
+    ("token_in_values", "a special token that holds more in every argument", _hidden("<|or 17 CFR 240.14a-9|>")),
+    ("reasoning_in_values", "reasoning in every argument", _hidden("<think> or 17 CFR 240.14a-9</think>")),
+    ("second_arguments", "two sets of arguments in each call",
+     _with_calls(lambda call: {**call, "parameters": {"query": PANGRAM}})),
+    ("second_name", "two names in each call", _with_calls(lambda call: {**call, "tool_name": "helper"})),
+    ("two_wrappers", "another call wrapped beside each call",
+     _with_calls(lambda call: {"toolUse": call, "functionCall": {"name": "helper", "arguments": {}}})),
+    ("two_lists", "the right calls, and others under a second key", _two_lists),
 ]  # fmt: skip
 
 ATTACKS: tuple[Attack, ...] = tuple(

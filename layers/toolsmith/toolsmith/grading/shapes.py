@@ -13,6 +13,7 @@ ARGUMENT_KEYS = ("arguments", "parameters", "input", "args", "Parameters")
 CALL_WRAPPERS = ("toolUse", "function", "functionCall", "function_call")
 NAME_KEYS = ("name", "Tool", "tool_name", "function")
 PLAN_KEYS = frozenset(("category", "calls"))
+CALLS_KEYS = ("calls", "Query analysis", "Tools", "tool_calls", "tool_called")
 SAMPLE_NULLS = frozenset(("", "n/a", "na", "none", "null"))
 
 
@@ -60,12 +61,23 @@ def read_plan(value: Any, whole: bool = True) -> Plan | None:
 
 def read_calls(value: dict[str, Any]) -> Plan:
     """The plan of an object in our own form, which has "calls". Raises Malformed."""
-    return Plan(_calls(value["calls"]), _category(value.get("category")), False, not value.keys() <= PLAN_KEYS)
+    more = not value.keys() <= PLAN_KEYS
+    if more:
+        _refuse_two([value.get(key) for key in CALLS_KEYS])
+    return Plan(_calls(value["calls"]), _category(value.get("category")), False, more)
+
+
+def _refuse_two(given: list[Any]) -> None:
+    """Raises Malformed where one thing is said in two ways that differ: nobody can tell which of them is meant."""
+    said = [one for one in given if one]
+    if any(one != said[0] for one in said):
+        raise Malformed("two_answers")
 
 
 def _read_object(value: dict[str, Any]) -> Plan | None:
     if "calls" in value:
         return read_calls(value)
+    _refuse_two([value.get(key) for key in CALLS_KEYS])
     for key, read in OBJECT_SHAPES.items():
         if key in value:
             return read(value)
@@ -131,7 +143,8 @@ def sample_value(value: Any) -> Any:
 def _read_analysis(value: dict[str, Any]) -> Plan | None:
     inner = value["Query analysis"]
     if isinstance(inner, dict) and "Tools" in inner:
-        return _read_sample(inner)
+        _refuse_two([inner.get(key) for key in CALLS_KEYS])
+        return _read_sample(inner)._replace(more=len(value) > 1)
     raise Malformed("invalid_plan")
 
 
@@ -186,16 +199,19 @@ def read_call(value: dict[str, Any], listed: bool = False) -> Call | None:
     """One call in any of its shapes; None when the object is something else.
 
     listed: the object stands in a list of calls, so a missing argument object means no arguments.
+    Raises Malformed where two names or two sets of arguments contradict each other.
     """
-    for wrapper in CALL_WRAPPERS:
-        inner = value.get(wrapper)
-        if isinstance(inner, dict) and "name" in inner:
-            return read_call(inner, listed=True)
+    wrapped = [inner for inner in map(value.get, CALL_WRAPPERS) if isinstance(inner, dict) and "name" in inner]
+    if wrapped:
+        _refuse_two(wrapped)
+        return read_call(wrapped[0], listed=True)
     name = next((value[key] for key in NAME_KEYS if key in value), None)
     if isinstance(name, str):
-        for key in ARGUMENT_KEYS:
-            if key in value:
-                return _make_call(name, value[key])
+        given = [value[key] for key in ARGUMENT_KEYS if key in value]
+        if given:
+            _refuse_two([value.get(key) for key in NAME_KEYS])
+            _refuse_two(given)
+            return _make_call(name, given[0])
         return Call(name, {}) if listed and len(value) == 1 else None
     if len(value) == 1:
         return _compact_call(value)

@@ -100,6 +100,25 @@ def test_nearby_law_earns_some():
     assert citation_similarity("Rule 144", "Rule 501(a)") == 0.0
 
 
+@pytest.mark.parametrize(
+    ("text", "one_law"),
+    [
+        ("17 CFR 230.501(a) of Regulation D under the Securities Act of 1933", True),
+        ("Rule 100 of Regulation FD under the Exchange Act", True),
+        ("17 CFR 243.100, Regulation FD", True),
+        ("Form D under Regulation D", True),
+        ("15 U.S.C. 78j(b), Section 10(b) of the Securities Exchange Act of 1934", True),
+        ("17 CFR 230.501(a), Regulation S-K", False),
+        ("17 CFR 230.501(a), Regulation D or Regulation S", False),
+        ("17 CFR 240.13a-15(f) under the Investment Advisers Act of 1940", False),
+        ("15 U.S.C. 77e of the Exchange Act", False),
+        ("Regulation FD, Regulation S-K", False),
+    ],
+)
+def test_acts_and_regulations_beside_a_law_must_be_its_own(text, one_law):
+    assert (citation_of(text) is not None) is one_law
+
+
 @given(st.integers(100, 999), st.integers(100, 999))
 def test_two_rules_are_one_law_only_if_their_numbers_are(left, right):
     same = citation_of(f"Rule {left}") == citation_of(f"Rule {right}")

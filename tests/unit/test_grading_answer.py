@@ -161,7 +161,8 @@ def test_text_after_the_plan_is_read_and_reported(case):
 def test_what_looks_like_a_token_in_a_value_belongs_to_it():
     for value in ("17 CFR<|and|> 230.501", "Rule 501 <think>or 506</think>", 'a \\ "quoted" <think>', "<think>"):
         text = json.dumps({**PLAN, "calls": [{**CALL, "arguments": {"regulation": value}}]})
-        for written in (text, f" {text}", f"```json\n{text}\n```", f"<thought>{text}</thought>{text}<|end_of_solution|>"):
+        reasoned = f"<thought>{text}</thought>{text}<|end_of_solution|>"
+        for written in (text, f" {text}", f"```json\n{text}\n```", reasoned):
             assert parse_answer(written).calls[0].arguments == {"regulation": value}, written
 
 

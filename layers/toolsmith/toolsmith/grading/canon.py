@@ -15,6 +15,13 @@ class Act(NamedTuple):
     rule_part: str
     sections: dict[str, str]
 
+    def holds(self, code: str, title: str, part: str, section: str) -> bool:
+        """Whether a section is one of the act's, or of the rules under it."""
+        if code == "cfr":
+            return part == self.rule_part != ""
+        found = section if title == self.title else f"{title}:{section}"
+        return found in self.sections.values()
+
 
 class Regulation(NamedTuple):
     """A named regulation: a part, or a range of sections of it, or one section. `label` stands for all of it."""

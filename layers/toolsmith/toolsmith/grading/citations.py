@@ -56,7 +56,9 @@ class Citation(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """The laws that a text names, in order and once each; `rest` are the words that are no part of a citation."""
+    """The laws that a text names, in order and once each; `rest` are the words that are no part of a citation, and
+    the acts and regulations to which none of the laws belongs.
+    """
 
     citations: tuple[Citation, ...]
     rest: tuple[str, ...]
@@ -87,24 +89,47 @@ def read_citations(text: str) -> Reading:
     if not found and context.regulation:
         found = [(0, _whole_regulation(context))]
     rest = tuple(word for word in WORD.findall(left) if word not in table.filler)
-    return Reading(tuple(dict.fromkeys(citation for _, citation in sorted(found))), rest)
+    citations = tuple(dict.fromkeys(citation for _, citation in sorted(found)))
+    return Reading(citations, rest + _strays(table, context, citations))
 
 
 class Context(NamedTuple):
-    """The act or regulation that a text names beside the number."""
+    """The act or regulation that a text names beside the number: of several the last. `named`: all of them."""
 
     act: str
     regulation: str
+    named: tuple[str, ...]
 
 
 def _context(table: Canon, text: str) -> tuple[Context, str]:
     """What act and regulation a text names, and the text without their names."""
     acts = [match[0] for match in table.act_names.finditer(text)]
     regulations = [match[0] for match in table.regulation_names.finditer(text)]
-    context = Context(table.act_of[acts[-1]] if acts else "", regulations[-1] if regulations else "")
+    named = tuple(dict.fromkeys([*(table.act_of[name] for name in acts), *regulations]))
+    context = Context(table.act_of[acts[-1]] if acts else "", regulations[-1] if regulations else "", named)
     if acts:
         text = table.act_names.sub(_blank, text)
     return context, table.regulation_names.sub(_blank, text) if regulations else text
+
+
+def _strays(table: Canon, context: Context, citations: tuple[Citation, ...]) -> tuple[str, ...]:
+    """The acts and regulations named that are those of none of the laws: another law, or a wrong word about this."""
+    if not citations:
+        return ()
+    return tuple(name for name in context.named if not any(_stands_in(table, law, name) for law in citations))
+
+
+def _stands_in(table: Canon, law: Citation, name: str) -> bool:
+    """Whether a law belongs to an act or a regulation, as far as the tables know; forms belong to any."""
+    if f"{law.part}.{law.section}" in table.forms.values():
+        return True
+    if name in table.regulations:
+        regulation = table.regulations[name]
+        if regulation.section or not law.section:
+            return law.part == regulation.part and law.section in ("", regulation.section)
+        return table.regulation_of(law.part, law.section) == regulation
+    owners = [act for act, entry in table.acts.items() if entry.holds(law.code, law.title, law.part, law.section)]
+    return name in owners or not owners
 
 
 def _blank(match: re.Match[str]) -> str:

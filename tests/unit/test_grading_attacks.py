@@ -59,6 +59,8 @@ def test_letters_of_another_alphabet_count_where_the_accepted_text_has_them():
 
     assert earned("liability of Ωmega Funds", "liability of Ωmega Funds Ltd") > 0.5
     assert earned("café licences in Nestlé\u02bcs filings", "café licences in Nestlé's filing of May") > 0.5
+    assert earned("cafe\u0301 licences", "café licences") == 1.0 > earned("cafe licences\u0338", "cafe licences")
+    assert earned("cafe\u200b licences", "cafe\u200b licences") == earned("café \u00a0licences", "café licences") == 1.0
     assert earned("ｌｉａｂｉｌｉｔｙ of underwriters", "liability of underwriters") == 1.0
 
 

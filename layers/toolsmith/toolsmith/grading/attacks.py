@@ -289,6 +289,8 @@ _RIGHT_AND_MORE: list[tuple[str, str, Maker]] = [
     ("both_sides", "the right value or another in every argument",
      _arguments(lambda old, question: f"{old} or 17 CFR 240.14a-9" if isinstance(old, str) else old)),
     ("negated_values", "every argument denied", _arguments(lambda old, question: f"not {old}")),
+    ("unseen_signs", "a sign that nobody sees in every value",
+     _arguments(lambda old, question: f"\u202e{old}\u0338" if isinstance(old, str) else old)),
     ("acts_beside_laws", "an act and a regulation that are not the law's beside every value",
      _arguments(lambda old, question: f"{old}, Regulation S-T, Investment Company Act" if old else old)),
     ("token_in_values", "a special token that holds more in every argument", _hidden("<|or 17 CFR 240.14a-9|>")),

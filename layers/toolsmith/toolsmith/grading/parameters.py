@@ -11,6 +11,7 @@ from toolsmith.grading.strict_values import same_value
 from toolsmith.grading.words import content_words, words_similarity
 
 LETTERS = ("Lu", "Ll", "Lt", "Lo")  # without modifiers, some of which are written for an apostrophe
+UNSEEN = ("Cc", "Cf", "Cn", "Co", "Me", "Mn")  # controls, joiners, marks over a letter that make no letter with it
 NO_KINDS: dict[str, str] = {}
 
 
@@ -89,14 +90,20 @@ def _best(kind: str, value: Any, values: list[Any], question: str | None) -> flo
 
 def _in_disguise(value: str, values: list[Any]) -> bool:
     """Whether a text has letters of an alphabet in which nothing accepted is written: what looks like an "a" and is
-    none. The digits and words around such letters name something, but not what the text seems to say.
+    none; or signs that nobody sees. The digits and words around them name something, but not what the text seems to
+    say.
     """
-    return _beyond_latin(value) and not any(_beyond_latin(item) for item in values if isinstance(item, str))
+    return _seems_other(value) and not any(_seems_other(item) for item in values if isinstance(item, str))
 
 
-def _beyond_latin(text: str) -> bool:
-    letters = (letter for letter in unicodedata.normalize("NFKC", text) if letter > "\u024f")
-    return any(unicodedata.category(x) in LETTERS and "LATIN" not in unicodedata.name(x, "") for x in letters)
+def _seems_other(text: str) -> bool:
+    for sign in unicodedata.normalize("NFKC", text):
+        if sign.isascii():
+            continue
+        kind = unicodedata.category(sign)
+        if kind in UNSEEN or (kind in LETTERS and "LATIN" not in unicodedata.name(sign, "")):
+            return True
+    return False
 
 
 def _repeats(value: str, values: list[Any], question: str | None) -> bool:

@@ -139,6 +139,8 @@ def test_any_text_can_be_read(text):
         ("Basic, Inc. vs. Levinson", "Basic Inc. v. Levinson"),
         ("In re Enron Corp.", "In the Matter of Enron Corporation"),
         ("217 Cal. Rptr. 3d 704", "217 Cal.Rptr.3d 704"),
+        ("Doe v. Roe Corp. (2d Cir. 1968)", "Doe v. Roe"),
+        ("Doe v. Roe (S.D.N.Y. Mar. 3, 2003)", "Doe v. Roe (U.S.)"),
     ],
 )
 def test_one_opinion_in_several_spellings(given, accepted):
@@ -158,6 +160,12 @@ def test_one_opinion_in_several_spellings(given, accepted):
 )
 def test_another_opinion_is_not_the_same(given, accepted):
     assert case_similarity(given, accepted) <= 0.5
+
+
+@pytest.mark.parametrize("aside", ["(or any opinion)", "(en banc) (see Roe v. Doe)", "(1968, and 17 CFR 240.14a-9)"])
+def test_brackets_that_say_more_than_court_and_date_cost(aside):
+    for said in (f"Doe v. Roe {aside}", f"Doe v. Roe, 346 U.S. 119 {aside}"):
+        assert case_similarity(said, "Doe v. Roe, 346 U.S. 119 (1968)") <= 0.5
 
 
 def test_clauses_are_their_numbers():

@@ -53,7 +53,9 @@ def _same_case(mine: Case, theirs: Case) -> float:
 
 
 VERSUS = re.compile(r"\s(?:v|vs|versus)\.?\s")
-AFTER_REPORTER = re.compile(r"\([^)]*\)|,? ?(?:at )?\d+(?:-\d+)?")
+BRACKETS = re.compile(r"\([^()]*\)")
+COURT_AND_DATE = re.compile(r"\((?:(?:\d+(?:st|nd|rd|th|d)|[a-z']+\.|\d{1,2},),?\s?)*(?:(?:1[789]|20)\d\d)?\)")
+PAGES = re.compile(r",? ?(?:at )?\d+(?:-\d+)?")
 IN_RE = re.compile(r"^(?:in re|in the matter of|matter of|ex parte)\b:?\s*")
 
 
@@ -63,12 +65,12 @@ def read_case(text: str) -> Case:
 
     A year or court in brackets and pages after the reporter say nothing more.
     """
-    table, left = canon(), folded(text)
+    table, left = canon(), COURT_AND_DATE.sub(" ", folded(text))
     match = table.reporter.search(left)
     reporter = re.sub(r"[^a-z0-9]", "", match[0]) if match else ""
     name = left[: match.start()] if match else left
-    rest = content_words(AFTER_REPORTER.sub(" ", left[match.end() :])) if match else ()
-    name = re.sub(r"\([^)]*\)", " ", name).strip(" ,;")
+    rest = content_words(" ".join([*BRACKETS.findall(name), PAGES.sub(" ", left[match.end() :]) if match else ""]))
+    name = BRACKETS.sub(" ", name).strip(" ,;")
     if IN_RE.match(name):
         return Case((_party(table, IN_RE.sub("", name)),), reporter, rest)
     sides = VERSUS.split(name)

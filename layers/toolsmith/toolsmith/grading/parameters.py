@@ -8,7 +8,7 @@ from toolsmith.grading.authorities import authority_similarity, case_similarity,
 from toolsmith.grading.citations import citation_similarity
 from toolsmith.grading.settings import settings
 from toolsmith.grading.strict_values import same_value
-from toolsmith.grading.words import content_words, words_similarity
+from toolsmith.grading.words import content_words, overlap, words_similarity
 
 LETTERS = ("Lu", "Ll", "Lt", "Lo")  # without modifiers, some of which are written for an apostrophe
 UNSEEN = ("Cc", "Cf", "Cn", "Co", "Me", "Mn")  # controls, joiners, marks over a letter that make no letter with it
@@ -107,12 +107,17 @@ def _seems_other(text: str) -> bool:
 
 
 def _repeats(value: str, values: list[Any], question: str | None) -> bool:
-    """Whether an argument only repeats the question, or is so much longer than what is accepted that it may."""
-    words = content_words(value)
-    if question is not None and words == content_words(question):
-        return True
-    longest = max((len(content_words(item)) for item in values if isinstance(item, str)), default=0)
-    return len(words) > settings().copied_length * longest + 2
+    """Whether an argument repeats the question, all of it or nearly, rather than say what is accepted; or is so much
+    longer than that that it may.
+    """
+    table, words = settings(), content_words(value)
+    accepted = [content_words(item) for item in values if isinstance(item, str)]
+    if question is not None:
+        asked = content_words(question)
+        copied = overlap(words, asked)
+        if words == asked or (copied >= table.copied_share and all(overlap(words, one) < copied for one in accepted)):
+            return True
+    return len(words) > table.copied_length * max(map(len, accepted), default=0) + 2
 
 
 KINDS: dict[str, Callable[[str, str], float]] = {

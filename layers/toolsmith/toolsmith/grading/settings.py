@@ -21,6 +21,7 @@ class Settings(NamedTuple):
     text_floor: float
     text_ceiling: float
     copied_length: float
+    copied_share: float
     max_calls: int
     same_section: float
     same_regulation: float

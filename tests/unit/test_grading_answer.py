@@ -116,6 +116,7 @@ REFUSED = {
     "truncated": (TEXT[:-2], "invalid_json"),
     "truncated, complete inside": (TEXT[:-1], "invalid_json"),
     "single quotes": (str(PLAN), "invalid_json"),
+    "a key without quotes": (TEXT.replace('"category"', "category"), "invalid_json"),
     "trailing comma": (TEXT[:-1] + ",}", "invalid_json"),
     "a raw line break in a string": (TEXT.replace("CFR", "CFR\n"), "invalid_json"),
     "comment": ("// plan\n" + TEXT[:-1] + "/* done */}", "invalid_json"),

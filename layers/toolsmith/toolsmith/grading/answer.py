@@ -23,7 +23,7 @@ ENVELOPE = re.compile(
 SOLUTION = "<|begin_of_solution|>"
 WRAPPERS = re.compile(r"</?(?:tool_?calls?|tools|function_call|answer)>|\[/?TOOL_CALLS?\]|```[\w-]*", re.IGNORECASE)
 JSON_START = re.compile(r"[\[{]")
-LOOKS_LIKE_JSON = re.compile(r"""\{\s*["'}]|\[\s*[\[{"'\]]""")
+LOOKS_LIKE_JSON = re.compile(r"""\{\s*(?:["'}]|\w+\s*:\s*["'\[{])|\[\s*[\[{"'\]]""")
 LOOKS_LIKE_CODE = re.compile(r"[\s`'(\[]*[A-Za-z_][\w.]*\s*\(")
 ENDS_OF_CODE = frozenset(")]',`")
 FUNCTION_TAG = re.compile(r"<function=([\w.-]+)>\s*")

@@ -210,6 +210,7 @@ _NOTHING: list[tuple[str, str, Maker]] = [
     ("two_answers", "the right answer and another one", _with_other_answer),
     ("not_a_number", "NaN in the plan", _text(lambda text, question: text[:-1] + ',"confidence":NaN}')),
     ("python_dict", "single quotes instead of JSON", _text(lambda text, question: text.replace('"', "'"))),
+    ("unquoted_key", "a key without quotes", _text(lambda text, question: text.replace('"category"', "category"))),
     ("lookalike_names", "tool names in look-alike letters",
      _plan(lambda calls, question, _: [(name.translate(LOOKALIKES), given) for name, given in calls])),
     ("shouted_names", "tool names in capitals",

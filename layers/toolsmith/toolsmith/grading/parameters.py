@@ -114,7 +114,7 @@ def _repeats(value: str, values: list[Any], question: str | None) -> bool:
     accepted = [content_words(item) for item in values if isinstance(item, str)]
     if question is not None:
         asked = content_words(question)
-        copied = overlap(words, asked)
+        copied = overlap(tuple(dict.fromkeys(words)), tuple(dict.fromkeys(asked)))
         if words == asked or (copied >= table.copied_share and all(overlap(words, one) < copied for one in accepted)):
             return True
     return len(words) > table.copied_length * max(map(len, accepted), default=0) + 2

@@ -8,7 +8,7 @@ from toolsmith.grading.authorities import authority_similarity, case_similarity,
 from toolsmith.grading.citations import citation_similarity
 from toolsmith.grading.settings import settings
 from toolsmith.grading.strict_values import same_value
-from toolsmith.grading.words import content_words, overlap, words_similarity
+from toolsmith.grading.words import content_words, copied_share, overlap, words_similarity
 
 LETTERS = ("Lu", "Ll", "Lt", "Lo")  # without modifiers, some of which are written for an apostrophe
 UNSEEN = ("Cc", "Cf", "Cn", "Co", "Me", "Mn")  # controls, joiners, marks over a letter that make no letter with it
@@ -113,9 +113,8 @@ def _repeats(value: str, values: list[Any], question: str | None) -> bool:
     table, words = settings(), content_words(value)
     accepted = [content_words(item) for item in values if isinstance(item, str)]
     if question is not None:
-        asked = content_words(question)
-        copied = overlap(tuple(dict.fromkeys(words)), tuple(dict.fromkeys(asked)))
-        if words == asked or (copied >= table.copied_share and all(overlap(words, one) < copied for one in accepted)):
+        copied = copied_share(value, question)
+        if copied >= table.copied_share and all(overlap(words, one) < copied for one in accepted):
             return True
     return len(words) > table.copied_length * max(map(len, accepted), default=0) + 2
 

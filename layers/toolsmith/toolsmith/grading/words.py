@@ -37,6 +37,12 @@ def words_similarity(given: str, accepted: str) -> float:
     return 0.0 if similarity < table.text_floor else similarity * table.text_ceiling
 
 
+@lru_cache(maxsize=65_536)
+def copied_share(text: str, question: str) -> float:
+    """How far a text is the question over again, in [0,1], whatever the order of its words and however often each."""
+    return overlap(tuple(dict.fromkeys(content_words(text))), tuple(dict.fromkeys(content_words(question))))
+
+
 def overlap(mine: tuple[str, ...], theirs: tuple[str, ...]) -> float:
     """The weighted F1 of two bags of words; a word that nearly every question of the domain has is worth little."""
     table = settings()

@@ -105,7 +105,7 @@ def _context(table: Canon, text: str) -> tuple[Context, str]:
     """What act and regulation a text names, and the text without their names."""
     acts = [match[0] for match in table.act_names.finditer(text)]
     regulations = [match[0] for match in table.regulation_names.finditer(text)]
-    named = tuple(dict.fromkeys([*(table.act_of[name] for name in acts), *regulations]))
+    named = tuple(dict.fromkeys([*[table.act_of[name] for name in acts], *regulations]))
     context = Context(table.act_of[acts[-1]] if acts else "", regulations[-1] if regulations else "", named)
     if acts:
         text = table.act_names.sub(_blank, text)
@@ -114,7 +114,7 @@ def _context(table: Canon, text: str) -> tuple[Context, str]:
 
 def _strays(table: Canon, context: Context, citations: tuple[Citation, ...]) -> tuple[str, ...]:
     """The acts and regulations named that are those of none of the laws: another law, or a wrong word about this."""
-    if not citations:
+    if not citations or not context.named:
         return ()
     return tuple(name for name in context.named if not any(_stands_in(table, law, name) for law in citations))
 

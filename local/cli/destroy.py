@@ -4,8 +4,9 @@ import sys
 from collections.abc import Iterator
 from itertools import islice
 
-from botocore.exceptions import WaiterError
+from botocore.exceptions import ClientError, WaiterError
 
+from local.cli.evaluator import CONTENT, VERSION
 from local.cli.failures import Failed, Misused
 from local.cli.place import Place, place_of
 
@@ -66,7 +67,7 @@ def staying(place: Place) -> list[str]:
     usd = described.get("TableSizeBytes", 0) / 1e9 * TABLE_GIGABYTE
     lines.append(f"  table {table}, with its backup: {described.get('ItemCount', 0):,} rows, {_priced(usd)}")
     lines.append(f"    aws dynamodb delete-table --table-name {table}")
-    lines += _models(place)
+    lines += [*_models(place), *_hub(place)]
     lines.append("  the code that `sam deploy` uploaded, in the SAM CLI's bucket that all stacks share: under 0.01 USD")
     return lines
 
@@ -103,6 +104,24 @@ def _models(place: Place) -> list[str]:
                 lines.append(f"  model {each['modelName']}, of this stack or another: {CUSTOM_MODEL:.2f} USD a month")
                 lines.append(f"    aws bedrock delete-custom-model --model-identifier {each['modelArn']}")
     return lines
+
+
+def _hub(place: Place) -> list[str]:
+    """The hub that `toolsmith evaluator` made for serverless runs."""
+    named = f"--hub-name {place.stack}"
+    content = {"HubName": place.stack, "HubContentName": CONTENT, "HubContentType": "JsonDoc"}
+    try:
+        place.client("sagemaker").describe_hub_content(**content, HubContentVersion=VERSION)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("ResourceNotFound", "AccessDeniedException"):
+            raise
+        return []
+    one = f"--hub-content-name {CONTENT} --hub-content-type JsonDoc --hub-content-version {VERSION}"
+    return [
+        f"  hub {place.stack} with the reward function of serverless runs: costs nothing",
+        f"    aws sagemaker delete-hub-content {named} {one}",
+        f"    aws sagemaker delete-hub {named}",
+    ]
 
 
 def _confirmed(stack: str) -> bool:

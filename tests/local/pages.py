@@ -26,6 +26,9 @@ RUN = {
     "make test": Run({"make": "make --dry-run"}, says="-m pytest"),
     '.venv/bin/toolsmith ask "Is 17 CFR 240.10b-5 still good law?"': Run(says="\ncategory "),
     "aws s3 cp filing.txt s3://INTAKE_BUCKET/incoming/": Run({"INTAKE_BUCKET": "{IntakeBucket}"}, says="upload: "),
+    "toolsmith evaluator --stack toolsmith-prod": Run(
+        {"toolsmith-prod": "toolsmith"}, says="hub-content/toolsmith/JsonDoc/reward"
+    ),
     "toolsmith approve RUN --stack toolsmith-prod": Run(
         {"RUN": "{run}", "toolsmith-prod": "toolsmith"}, code=2, says="only stacks with RequireApproval=true ask"
     ),
@@ -51,6 +54,8 @@ LEFT_OUT = {
     "sam build": "fetches wheels of AWS's architecture and wants Python 3.13; with the laptop's parameters the fixture "
     "`world` runs it",
     "sam deploy --guided": "asks in a dialogue; the fixture `world` runs `sam deploy` with the same template",
+    "sam deploy --config-env prod --parameter-overrides CustomizeOn=serverless "
+    "EvaluatorArn=ARN_THAT_IT_PRINTED": "needs the build for AWS, as `sam deploy --guided` does",
     "aws cloudformation deploy --template-file events/registry.template.yaml --stack-name toolsmith-schemas": "the "
     "local cloud has no schema registry; cfn-lint checks the template",
     "aws cloudformation deploy --template-file events/consumers.template.yaml --stack-name toolsmith-consumers "

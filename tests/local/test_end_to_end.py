@@ -42,7 +42,7 @@ def world(tmp_path_factory):
         port = free.getsockname()[1]
     cloud = Cloud(data=home / "cloud", port=port).start()
     try:
-        stack.deploy(cloud, home, seed=0)
+        stack.deploy(cloud, home, 0, stack.placed("training-job"))  # as `toolsmith up` does
         place = local_place(cloud)
         let_no_run_start_by_itself(place)
         yield cloud, place, home
@@ -198,6 +198,7 @@ def user(world, ingested, tmp_path_factory):
     try:
         until(lambda: "ask the model at http" in (folder / "up.log").read_text() or up.poll() is not None, "it is up")
         assert up.poll() is None, (folder / "up.log").read_text()
+        assert "already deployed" in (folder / "up.log").read_text(), "building again takes half a minute"
         place = local_place(cloud)
         runs = Watcher(place).rows("RUN")
         sqs, url = place.client("sqs"), place.outputs["DeadLetters"]

@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from botocore.exceptions import WaiterError
+from botocore.exceptions import ClientError, WaiterError
 
 from local.cli import destroy, main
 from local.cli.place import Place
@@ -19,7 +19,7 @@ class Account:
     """Answers what destroy asks, for any service; `deleted` lists the stacks that were deleted."""
 
     def __init__(self, method=""):
-        self.method, self.deleted, self.in_the_way = method, [], None
+        self.method, self.deleted, self.in_the_way, self.has_hub = method, [], None, False
 
     def get_paginator(self, method):
         return Account(method)
@@ -31,6 +31,10 @@ class Account:
 
     def describe_table(self, TableName):
         return {"Table": {"ItemCount": 74, "TableSizeBytes": 4_000_000_000}}
+
+    def describe_hub_content(self, HubName, **_):
+        if not self.has_hub:
+            raise ClientError({"Error": {"Code": "ResourceNotFound"}}, "DescribeHubContent")
 
     def describe_stacks(self, StackName):
         return {"Stacks": [{"StackId": f"arn:stack/{StackName}"}]}
@@ -91,3 +95,11 @@ def test_what_is_in_the_way_is_told(account, capsys):
     account.in_the_way = "Rule consumers must be deleted first"
     assert main(["destroy", "--stack", "prod", "--yes"]) == 1
     assert "Bus: Rule consumers must be deleted first" in (said := capsys.readouterr().err) and "Ledger" not in said
+
+
+@pytest.mark.parametrize("has_hub", [False, True])
+def test_the_hub_of_serverless_runs_is_told_where_there_is_one(account, has_hub, capsys):
+    account.has_hub = has_hub
+    assert main(["destroy", "--stack", "prod", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert ("aws sagemaker delete-hub --hub-name prod\n" in said) == ("delete-hub-content" in said) == has_hub

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from local.cli.evaluator import LOCAL_ARN
 from local.cli.failures import Failed, Misused
-from local.cli.place import STACK
+from local.cli.place import STACK, local_place
 from local.cloud import Cloud
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,11 +53,19 @@ def sam() -> str:
     return found
 
 
+def stands(cloud: Cloud) -> bool:
+    """Whether the stack is there; somebody may have destroyed it since it was deployed."""
+    try:
+        return bool(local_place(cloud).outputs)
+    except Failed:
+        return False
+
+
 def deploy(cloud: Cloud, home: Path, seed: int, changes: Mapping[str, str] | None = None) -> bool:
     """Bring the local stack up to date; False where nothing had to be done. Raises Failed with sam's own words."""
     chosen = parameters(seed, changes)
     digest, mark = _digest(chosen), home / "deployed"
-    if mark.is_file() and mark.read_text() == digest:
+    if mark.is_file() and mark.read_text() == digest and stands(cloud):
         return False
     print("building and deploying template.yaml with sam; this takes about a minute", file=sys.stderr, flush=True)
     build = home.resolve() / "build"  # sam names sources by their way from here, and a link would mislead it

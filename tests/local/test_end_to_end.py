@@ -242,7 +242,8 @@ def test_the_commands_of_the_pages_work_as_printed(user, command):
 
 
 def test_after_destroy_what_it_said_would_stay_is_there(user, world):
-    _, place, _ = world
+    cloud, place, _ = world
+    assert not stack.stands(cloud)
     stacks = [s["StackName"] for s in place.client("cloudformation").describe_stacks()["Stacks"]]
     assert STACK not in stacks
     for name in ("IntakeBucket", "WorkBucket"):

@@ -194,7 +194,9 @@ def user(world, ingested, tmp_path_factory):
     host = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     env = {**host, **cloud.env(), "PATH": path, "TOOLSMITH_PORT": str(cloud.settings.port)}
     log = (folder / "up.log").open("w")
-    up = subprocess.Popen(shlex.split(pages.UP), cwd=folder, env=env, stdout=log, stderr=log)
+    # a shell that runs the tests in the background has them ignore Ctrl-C, and what they start as well
+    up = subprocess.Popen(shlex.split(pages.UP), cwd=folder, env=env, stdout=log, stderr=log,
+                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # fmt: skip
     try:
         until(lambda: "ask the model at http" in (folder / "up.log").read_text() or up.poll() is not None, "it is up")
         assert up.poll() is None, (folder / "up.log").read_text()

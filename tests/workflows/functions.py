@@ -1,5 +1,6 @@
 """The stack's functions called in process: their own app.py and variables, errors as the runtime reports them."""
 
+import ast
 import contextvars
 import functools
 import importlib.util
@@ -16,6 +17,17 @@ from tests.local.states_bench import fault
 from tests.template.loading import ROOT
 from tests.workflows.stack import Function, Stack
 
+# Functions share this process here, a thread each, and CPython 3.11 now and then raises SystemError ("AST constructor
+# recursion depth mismatch") when two threads parse at once; a sandbox of Lambda runs one call at a time.
+_parse, _parsing = ast.parse, threading.RLock()
+
+
+def _parse_alone(*args: Any, **named: Any) -> Any:
+    with _parsing:
+        return _parse(*args, **named)
+
+
+ast.parse = _parse_alone
 LARGEST = 6 * 1024 * 1024
 _environment: contextvars.ContextVar[dict[str, str]] = contextvars.ContextVar("environment")
 

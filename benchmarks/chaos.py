@@ -27,7 +27,7 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from tests.local.states_bench import fault
 from tests.workflows.bench import INTAKE, SAMPLES, WORK, Bench
 from tests.workflows.functions import Killed
-from tests.workflows.wire import Reply, refused
+from tests.workflows.wire import Answer, Reply, refused
 from toolsmith.pipeline import customize
 
 CHUNK_SIZE, OVERLAP = 440, 44  # two hundred documents become two thousand chunks
@@ -38,20 +38,29 @@ THROTTLED = {"s3": ("SlowDown", 503), "dynamodb": ("ProvisionedThroughputExceede
 
 class Weather:
     """What goes wrong on the wire; `met` counts it by kind. One generator for all threads, so a seed fixes the number
-    of faults, not their places."""
+    of faults, not their places.
+
+    No prompt runs into the timeout twice: that is no weather, but a chunk that the teacher can't answer in time, which
+    is given up by design (row 13 of the faults). Its second timeout is a reset instead.
+    """
 
     def __init__(self, rate: float, kills: float, kinds: tuple[str, ...], seed: int) -> None:
         self.rate, self.kills, self.kinds = rate, kills, kinds
         self.met: Counter[str] = Counter()
         self.calls = 0
         self._random, self._lock = random.Random(seed), threading.Lock()
+        self._timed_out: set[bytes] = set()
 
-    def __call__(self, service: str, operation: str, answer: Callable[[], Reply]) -> Reply:
+    def __call__(self, service: str, operation: str, answer: Answer) -> Reply:
         with self._lock:
             self.calls += 1
             draw = self._random.random()
             kind = self._random.choice(self.kinds)
             kind = "killed" if draw < self.kills else kind if draw < self.kills + self.rate else ""
+            if kind == "timeout" and service == "bedrock-runtime":
+                prompt = bytes(answer.request.body)
+                kind = "reset after" if prompt in self._timed_out else kind
+                self._timed_out.add(prompt)
             if kind:
                 self.met[kind] += 1
         return self._broken(kind, service, answer) if kind else answer()
@@ -165,8 +174,7 @@ def run(count: int, weather: Weather | None, seed: int) -> dict[str, Any]:
 
 
 def changed_lines(quiet: dict[str, Any], broken: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """(quiet, broken) ledger lines that differ. A chunk that runs into the timeout twice is given up by design, and at
-    this many calls chance alone makes that happen to one or none."""
+    """(quiet, broken) ledger lines that differ."""
     found = []
     for key in quiet["ledger"].keys() | broken["ledger"].keys():
         was, now = (one["ledger"].get(key, b"").splitlines() for one in (quiet, broken))
@@ -179,8 +187,7 @@ def verdicts(quiet: dict[str, Any], broken: dict[str, Any]) -> dict[str, bool]:
     kinds = ("kept", "repaired", "rejected", "failed", "empty")
     return {
         "the dataset is byte-identical": quiet["files"] == broken["files"],
-        "every ledger line is the same, or its chunk timed out twice": all(
-            line.get("detail") == "timeout" for _, line in changed_lines(quiet, broken)),
+        "every ledger line is the same": not changed_lines(quiet, broken),
         "every count balances": all(sum(row[k] for k in kinds) == row["chunks"] for row in broken["rows"]),
         "no execution is doubled": broken["executions"] == broken["documents"],
         "no message is left unseen": broken["dead_letters"] == 0,

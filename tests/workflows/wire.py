@@ -52,18 +52,30 @@ class _Raw:
         self._at = len(self._data)
 
 
+@dataclass(frozen=True)
+class Answer:
+    """Called, it is what the service replies to `request`, botocore's own."""
+
+    reply: Callable[[], Reply]
+    request: Any
+
+    def __call__(self) -> Reply:
+        return self.reply()
+
+
 class Wire:
     """`calls` maps "service.method" to the service's method; `disturb(service, operation, answer)` gives the reply,
     by default what `answer()` gives, or raises what a connection would."""
 
     def __init__(self) -> None:
         self.calls: dict[str, Callable[..., Any]] = {}
-        self.disturb: Callable[[str, str, Callable[[], Reply]], Reply] = lambda service, operation, answer: answer()
+        self.disturb: Callable[[str, str, Answer], Reply] = lambda service, operation, answer: answer()
 
     def __call__(self, event_name: str, request: Any, **_: Any) -> AWSResponse:
         _, service, operation = event_name.split(".")
         service = SERVICE_IDS.get(service, service)
-        reply = self.disturb(service, operation, lambda: self._answer(service, operation, request))
+        answer = Answer(lambda: self._answer(service, operation, request), request)
+        reply = self.disturb(service, operation, answer)
         return AWSResponse(request.url, reply.status, dict(reply.headers), _Raw(reply.body))
 
     def _answer(self, service: str, operation: str, request: Any) -> Reply:

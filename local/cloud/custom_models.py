@@ -52,8 +52,7 @@ class CustomModels:
 
     def find(self, identifier: str) -> dict | None:
         """The record of a model by name or ARN."""
-        found = self._models.get(identifier)
-        return found or next((m for m in self._models.all() if m["modelName"] == identifier), None)
+        return self._models.find(identifier, "modelName")
 
     def require(self, identifier: str) -> dict:
         found = self.find(identifier)
@@ -205,8 +204,7 @@ class Deployments:
 
     def find(self, identifier: str) -> dict | None:
         """The record by name or ARN, in its state of now."""
-        found = self._deployments.get(identifier)
-        found = found or next((d for d in self._deployments.all() if d["modelDeploymentName"] == identifier), None)
+        found = self._deployments.find(identifier, "modelDeploymentName")
         return self._settled(found) if found else None
 
     def _require(self, params: dict) -> dict:

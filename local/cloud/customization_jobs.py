@@ -84,8 +84,8 @@ class CustomizationJobs:
             run.abandon()
 
     def find(self, identifier: str) -> dict | None:
-        found = self._jobs.get(identifier)
-        return found or next((job for job in self._jobs.all() if job["jobName"] == identifier), None)
+        """The record of a job by name or ARN."""
+        return self._jobs.find(identifier, "jobName")
 
     def _require(self, params: dict) -> dict:
         found = self.find(params["jobIdentifier"])

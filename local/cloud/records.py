@@ -28,6 +28,12 @@ class Records:
             found = self._records.get(key)
             return json.loads(json.dumps(found)) if found is not None else None
 
+    def find(self, identifier: str, name: str) -> dict | None:
+        """A copy of the record whose key, or whose member `name`, is `identifier`; of several names the oldest."""
+        with self._lock:
+            named = (key for key, record in self._records.items() if record.get(name) == identifier)
+            return self.get(identifier) or self.get(next(named, ""))
+
     def all(self) -> list[dict]:
         """Copies of all records, oldest first."""
         with self._lock:

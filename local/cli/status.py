@@ -220,9 +220,11 @@ class Watcher:
     def _read_log(self, name: str, job: JobState) -> None:
         logs, group = self._clients["logs"], "/aws/sagemaker/TrainingJobs"
         try:
-            streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")["logStreams"]
+            streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/algo-1-")["logStreams"]
+            # a job that began anew has several
+            newest = sorted(streams, key=lambda stream: stream["creationTime"])[-1:]
             events = [logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], limit=20,
-                                          startFromHead=False)["events"] for stream in streams[:1]]  # fmt: skip
+                                          startFromHead=False)["events"] for stream in newest]  # fmt: skip
         except ClientError:
             return
         for line in (event["message"] for page in events for event in page):

@@ -3,10 +3,13 @@
 import argparse
 import json
 import re
+import time
 from datetime import UTC, datetime, timedelta
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from moto import mock_aws
 
 from local.cli import outlook, watch
 from local.cli.failures import Failed, Misused
@@ -110,6 +113,22 @@ def test_a_job_is_known_by_the_name_that_it_was_given(stage, arm):
     name = job_name("run-1", stage, arm, 2).removeprefix("run-1-")
     (timed,) = _timed(State(jobs=[JobState(name, "InProgress", evaluated="30/120")]))
     assert (timed.stage, timed.arm, timed.done) == (stage, arm, 0.25)
+
+
+@mock_aws
+def test_of_a_job_that_began_anew_the_newest_log_is_read():
+    logs, group = boto3.client("logs", region_name="us-east-1"), "/aws/sagemaker/TrainingJobs"
+    logs.create_log_group(logGroupName=group)
+    for at, step in ((1, 133), (2, 7)):
+        stream = f"run-1-sft-1/algo-1-{at}"
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        line = {"timestamp": int(time.time() * 1000), "message": f"global_step={step} reduced_train_loss=0.5"}
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[line])
+        time.sleep(0.01)
+    watcher, told = Watcher.__new__(Watcher), JobState("sft-1", "InProgress", 1.0, "", 1)
+    watcher._clients = {"logs": logs}
+    watcher._read_log("run-1-sft-1", told)
+    assert told.step == 7
 
 
 def test_nothing_known_is_nothing_said():

@@ -298,7 +298,9 @@ def say(line: str) -> None:
 
 
 def run(options: argparse.Namespace, say: Callable[[str], None] = say) -> dict[str, Any]:
-    folder = options.dataset or make_dataset(ROOT / "samples", ROOT / "build" / "student-dataset", say)
+    folder = options.dataset or make_dataset(
+        ROOT / "samples", ROOT / "build" / "student-dataset", UNLABELLED, say
+    )
     data = read(folder, options.split)
     say(f"{len(data.labelled)} labelled, {len(data.prompts)} prompts, {len(data.asked)} asked ({options.split})")
     bench = Bench(data, options.set, REWARDS[options.reward])

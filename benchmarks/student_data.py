@@ -7,7 +7,6 @@ from typing import Any
 
 from local import teacher
 from toolsmith import catalog, datasets, documents, teaching, tools
-from toolsmith.customization import profile
 from toolsmith.errors import DocumentRejected
 
 CHUNK_CHARACTERS, OVERLAP = 1000, 100  # as samconfig.toml sets them for the laptop
@@ -32,8 +31,13 @@ def _chunks(folder: Path, say: Callable[[str], None]) -> dict[str, list[dict[str
     return found
 
 
-def make_dataset(samples: Path, out: Path, say: Callable[[str], None], seed: int = 0) -> Path:
-    """Parse, chunk, teach and assemble `samples` into the folder `out`; returns `out`."""
+def make_dataset(
+    samples: Path, out: Path, unlabelled: tuple[str, ...], say: Callable[[str], None], seed: int = 0
+) -> Path:
+    """Parse, chunk, teach and assemble `samples` into the folder `out`; returns `out`.
+
+    unlabelled: registers whose training questions go without their plans.
+    """
     domain = catalog.load_catalog()
     canon = teaching.load_canon(domain)
     by_document = _chunks(samples, say)
@@ -46,7 +50,7 @@ def make_dataset(samples: Path, out: Path, say: Callable[[str], None], seed: int
     made = datasets.assemble(
         examples,
         teaching.execution_check(whole, domain),
-        datasets.DatasetConfig(seed=seed, unlabelled=tuple(profile.load("local").unlabelled)),
+        datasets.DatasetConfig(seed=seed, unlabelled=unlabelled),
         catalog=domain,
         canonical_citation=canon.canonical,
         facts=teaching.question_facts(whole),

@@ -12,6 +12,7 @@ from random import Random
 from local.student.values import KINDS, PREPOSITIONS, Words, ideas, phrase, sentence
 
 ASK = "ask"  # a parameter whose value is the question's own core sentence
+WORDY = ("organisation", "phrase", "sentence", "subject", "title")  # kinds that may repeat another value's words
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,16 @@ def domain(r: Random, w: Words, hardness: float) -> Domain:
     tools = list(by_name.values())
     longest = 1 if hardness < 0.06 else 2 if hardness < 0.15 else 3
     found = _categories(r, w, tools, r.randint(2, 3) if hardness < 0.1 else r.randint(4, 9), longest)
+    if hardness > 0.2 and r.random() < 0.4:
+        found.append(_unanswerable(r, w, tools))
     return Domain(_system(r, w, tools, found), tuple(found))
+
+
+def _unanswerable(r: Random, w: Words, tools: list[Tool]) -> Category:
+    """The category of questions that no tool of the domain fits; its plan has no calls."""
+    name = r.choice(("none", "other", "off_topic", "nothing_fits", "unknown", f"not_{w.word()}", f"{w.word()}_none"))
+    foreign = [idea for idea in ideas() if idea not in {tool.idea for tool in tools}]
+    return Category(name, (), r.choice(foreign))
 
 
 # ---- the system text -------------------------------------------------------------------------------------------
@@ -137,7 +147,7 @@ def _system(r: Random, w: Words, tools: list[Tool], found: list[Category]) -> st
         f"{lead}{_signature(r, t, style)}{r.choice((': ', ': ', ' - ')) if layout < 3 else ' '}{t.description}"
         for t in tools
     ]
-    category_lines = [f"{lead}{c.name}{arrow}{joiner.join(t.name for t in c.tools)}" for c in found]
+    category_lines = [f"{lead}{c.name}{arrow}{joiner.join(t.name for t in c.tools) or _nothing(r)}" for c in found]
     separator = "\n" if layout < 3 else "; "
     intro = r.choice(
         (
@@ -164,6 +174,10 @@ def _system(r: Random, w: Words, tools: list[Tool], found: list[Category]) -> st
     return "\n".join(x for x in (intro, rule, *blocks) if x)
 
 
+def _nothing(r: Random) -> str:
+    return r.choice(("no tool fits", "nothing to call", "outside all this, calls are empty", "nobody's job: []"))
+
+
 # ---- a question and its plan -----------------------------------------------------------------------------------
 
 AUXILIARIES = ("does", "did", "can", "will", "is", "has", "how does", "why does")
@@ -175,6 +189,8 @@ JOINERS = (" and ", " and then ", ", and ", "; ", ", ", ", then ", ". Also, ", "
 def question(r: Random, w: Words, area: Domain) -> tuple[str, str]:
     """A question of `area` with its plan as one line of JSON."""
     chosen = r.choice(area.categories)
+    if not chosen.tools:
+        return _unanswerable_question(r, w, chosen), _plan(chosen, {})
     values = _values(r, w, chosen)
     if r.random() < 0.2:
         core = values[ASK] = _keywords(r, w, chosen, values)
@@ -184,8 +200,21 @@ def question(r: Random, w: Words, area: Domain) -> tuple[str, str]:
     core = core[0].upper() + core[1:]
     values[ASK] = core
     if r.random() < 0.1:
-        opener = sentence(w).rstrip(".") + ". " + opener
+        said = sentence(w).rstrip(".")
+        opener = (_with_echo(r, said, r.choice(list(values.values()))) if r.random() < 0.3 else said) + ". " + opener
     return opener + core + r.choice(("?", "?", ".", "")) + closer, _plan(chosen, values)
+
+
+def _unanswerable_question(r: Random, w: Words, chosen: Category) -> str:
+    """About something else altogether, in the same shapes as the others."""
+    kind = r.choice(sorted(KINDS))
+    mine = [KINDS[kind][0](w)] if r.random() < 0.7 else [w.word()]
+    if r.random() < 0.2:
+        return " ".join((*mine, r.choice(chosen.idea), phrase(w)))
+    text = _clause(r, w, chosen.idea, mine)
+    if r.random() < 0.3:
+        text += r.choice(JOINERS) + phrase(w)
+    return r.choice(OPENERS) + text[0].upper() + text[1:] + r.choice(("?", "?", ".", "")) + r.choice(CLOSERS)
 
 
 def _plan(chosen: Category, values: dict[str, str]) -> str:
@@ -208,10 +237,23 @@ def _values(r: Random, w: Words, chosen: Category) -> dict[str, str]:
     if not named:
         named = [r.choice(may)]
     values = {kind: KINDS[kind][0](w) for kind in named}
+    wordy = [kind for kind in WORDY if kind in values]
+    if wordy and len(named) > 1 and r.random() < 0.3:
+        into = r.choice(wordy)
+        values[into] = _with_echo(r, values[into], values[r.choice([kind for kind in named if kind != into])])
     for kind, share in (("sentence", 0.85), ("phrase", 0.15)):
         if kind in values and r.random() < share:
             values[kind] = f'"{values[kind]}"'
     return values
+
+
+def _with_echo(r: Random, text: str, other: str) -> str:
+    """`text` with a run of one to three of another's words in it: people name a thing again beside its full name."""
+    words = other.strip('"').split()
+    start = r.randrange(len(words))
+    own = text.split()
+    at = r.randint(1, max(1, len(own) - 1))
+    return " ".join((*own[:at], *words[start : start + r.randint(1, 3)], *own[at:]))
 
 
 def _keywords(r: Random, w: Words, chosen: Category, values: dict[str, str]) -> str:

@@ -20,7 +20,8 @@ from local.student.values import Words, words
 from toolsmith import catalog
 
 VOCABULARY = 5120
-STEPS, RATE = 6000, 2.5e-3
+STEPS = 7500
+RATE, MATRIX_RATE = 2.5e-3, 1.5e-3  # of AdamW and of Muon
 DOMAINS, QUESTIONS = 2, 10  # a step: so many domains, so many questions about each
 PASSES = 2  # rows of like length run together
 WARMUP = 50
@@ -109,21 +110,37 @@ def _rate(step: int, steps: int, peak: float) -> float:
     return peak * min(1.0, (step + 1) / WARMUP) * max(0.02, falling)
 
 
-def pretrain(net: torch.nn.Module, stream: Stream, steps: int, rate: float, report_every: int = 100) -> list[float]:
+def optimizers(net: torch.nn.Module) -> list[tuple[torch.optim.Optimizer, float]]:
+    """Each optimizer with its rate: Muon for the matrices of the layers, AdamW for all else (Jordan et al. 2024).
+
+    Muon's steps are scaled to the size of AdamW's (Liu et al. 2025), so that the two rates compare.
+    """
+    matrices = [p for p in net.model.layers.parameters() if p.ndim == 2]
+    kept = {id(p) for p in matrices}
+    others = [p for p in net.parameters() if id(p) not in kept]
+    return [
+        (torch.optim.Muon(matrices, lr=MATRIX_RATE, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"), MATRIX_RATE),
+        (torch.optim.AdamW(others, lr=RATE, betas=(0.9, 0.98), weight_decay=0.01), RATE),
+    ]
+
+
+def pretrain(net: torch.nn.Module, stream: Stream, steps: int, report_every: int = 100) -> list[float]:
     """Train all weights on answer tokens; returns the mean loss of every `report_every` steps."""
-    optimizer = torch.optim.AdamW(net.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
+    pairs = optimizers(net)
     net.train()
     recent, curve, began = [], [], time.process_time()
     for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = _rate(step, steps, rate)
+        for optimizer, rate in pairs:
+            for group in optimizer.param_groups:
+                group["lr"] = _rate(step, steps, rate)
         for _ in range(DOMAINS):
             loss = answer_loss(net, stream.group(step / steps), PASSES)
             (loss / DOMAINS).backward()
             recent.append(loss.item())
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        for optimizer, _ in pairs:
+            optimizer.step()
+            optimizer.zero_grad()
         if (step + 1) % report_every == 0:
             curve.append(sum(recent) / len(recent))
             recent = []
@@ -148,7 +165,7 @@ def main(arguments: list[str]) -> None:
     net = model.structured(len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id, SEED)
     size = sum(p.numel() for p in net.parameters())
     print(f"{size} parameters, copying at first {model.copying(net):.2f}", flush=True)
-    pretrain(net, Stream(tokenizer, SEED), STEPS, RATE)
+    pretrain(net, Stream(tokenizer, SEED), STEPS)
     print(f"loss on other domains {held_out_loss(net, tokenizer):.3f}")
     net.save_pretrained(options.out)
     tokenizer.save_pretrained(options.out)

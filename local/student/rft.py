@@ -31,7 +31,7 @@ from toolsmith.errors import TrainingDiverged
 
 Event = list[dict[str, Any]]
 Grader = Callable[[Event], Event]
-ROWS_A_PASS = 32
+ROWS_A_PASS = 64
 FULL = 1.0 - 1e-6
 
 
@@ -93,13 +93,13 @@ def advantages(rewards: Tensor, best: int, worst: int, negative: float) -> Tenso
 
 
 class Pool:
-    """Which prompts come next: all once, those the model gets wrong first; later passes skip groups without spread."""
+    """Which prompts come next: all once, those answered wrongly first; later the seldom right ones first."""
 
     def __init__(self, prompts: Sequence[Prompt], seed: int) -> None:
         self.random = Random(seed * 15485863 + 17)
         self.prompts = self.random.sample(list(prompts), len(prompts))
         self.queue = list(self.prompts)
-        self.flat: set[int] = set()
+        self.right: dict[int, float] = {}
 
     def put_first(self, wrong: Sequence[bool]) -> None:
         """Sort the first pass: `wrong` says of each of `prompts` whether one answer missed the full reward."""
@@ -108,17 +108,17 @@ class Pool:
 
     def draw(self, size: int) -> list[Prompt]:
         while len(self.queue) < size:
-            again = [p for p in self.prompts if id(p) not in self.flat]
+            again = [p for p in self.prompts if self.right.get(id(p), 0.0) < 1.0]
             again = again if len(again) >= size else self.prompts
-            self.queue += self.random.sample(again, len(again))
-            self.flat.clear()
+            shuffled = self.random.sample(again, len(again))
+            self.queue += sorted(shuffled, key=lambda p: self.right.get(id(p), 0.0))
         drawn, self.queue = self.queue[:size], self.queue[size:]
         return drawn
 
     def note(self, drawn: Sequence[Prompt], rewards: Tensor) -> None:
-        """Remember the prompts whose answers were all graded alike."""
-        alike = rewards.max(1).values - rewards.min(1).values < 1e-6
-        self.flat |= {id(p) for p, same in zip(drawn, alike.tolist(), strict=True) if same}
+        """Remember the share of each prompt's answers that earned everything."""
+        shares = (rewards >= FULL).float().mean(1).tolist()
+        self.right |= {id(p): share for p, share in zip(drawn, shares, strict=True)}
 
 
 class Kept:
@@ -148,25 +148,27 @@ class Kept:
         return [self.rows[key] for key in ranked[:size]]
 
 
-def _update(model: adapters.Trainable, rollouts: Sequence[Rollout], temperature: float) -> float:
-    """Gradients of the policy objective over `rollouts`; returns their mean entropy.
+def _update(model: adapters.Trainable, parts: Sequence[Sequence[Rollout]], temperature: float) -> float:
+    """Gradients of the policy objective, the sum of the parts' means over their tokens; returns the first part's mean
+    entropy.
 
     Every rollout is learnt from once, a few optimizer steps after it was drawn at most, so no ratio of old and new
     probabilities is needed to correct for its age.
     """
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    ordered = sorted(rollouts, key=lambda r: len(r.row.ids))
-    tokens = sum(len(r.row.ids) - r.row.answer for r in ordered)
+    tokens = [sum(len(r.row.ids) - r.row.answer for r in part) for part in parts]
+    tasks = [(r.row, r.advantage / tokens[at], at == 0) for at, part in enumerate(parts) for r in part]
+    tasks.sort(key=lambda task: len(task[0].ids))
     entropy = 0.0
-    for at in range(0, len(ordered), ROWS_A_PASS):
-        part = ordered[at : at + ROWS_A_PASS]
-        states, target, owner = answer_states(model, [r.row for r in part], -(-len(part) // GROUP))
+    for at in range(0, len(tasks), ROWS_A_PASS):
+        rows, weights, drawn = zip(*tasks[at : at + ROWS_A_PASS], strict=True)
+        states, target, owner = answer_states(model, rows, -(-len(rows) // GROUP))
         scores = (base.get_output_embeddings()(states).float() / temperature).log_softmax(-1)
         chosen = scores.gather(-1, target[:, None])[:, 0]
-        weight = torch.tensor([r.advantage for r in part], device=chosen.device)[owner]
-        (-(chosen * weight).sum() / tokens).backward()
-        entropy += float(-(scores.detach().exp() * scores.detach()).sum())
-    return entropy / tokens
+        (-(chosen * torch.tensor(weights, device=chosen.device)[owner]).sum()).backward()
+        mine = scores.detach()[torch.tensor(drawn, device=chosen.device)[owner]]
+        entropy += float(-(mine.exp() * mine).sum())
+    return entropy / max(1, tokens[0])
 
 
 @dataclass(frozen=True)
@@ -244,12 +246,10 @@ class Actor:
         taught = [Rollout(lesson, self.settings.demonstration_weight) for lesson in lessons]
         entropies, norm = [], 0.0
         for update in range(shares):
-            mine, *others = (part[update::shares] for part in (rollouts, again, taught))
-            if mine:
-                entropies.append(_update(self.model, mine, self.settings.temperature))
-            for part in filter(None, others):
-                _update(self.model, part, self.settings.temperature)
-            if mine or any(others):
+            parts = [part[update::shares] for part in (rollouts, again, taught)]
+            if any(parts):
+                entropy = _update(self.model, parts, self.settings.temperature)
+                entropies += [entropy] if parts[0] else []
                 norm = adapters.apply(self.model, adamw, self.settings.optimizer.clip)
         return sum(entropies) / max(1, len(entropies)), norm
 

@@ -248,9 +248,12 @@ class _Run:
 
 
 def _draw(logits: Tensor, temperature: float) -> Tensor:
+    """One token a row; one random number a row, where `torch.multinomial` takes one for every word."""
     if temperature == 0:
         return logits.argmax(-1)
-    return torch.multinomial((logits / temperature).softmax(-1), 1)[:, 0]
+    summed = (logits / temperature).softmax(-1).cumsum(-1)
+    where = torch.rand(len(logits), 1) * summed[:, -1:]
+    return torch.searchsorted(summed, where, right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
 
 
 def _library_sample(

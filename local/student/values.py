@@ -148,6 +148,8 @@ def organisation(w: Words) -> str:
         ]
     )
     text = " ".join(w.name() for _ in range(r.choice((1, 1, 2, 2, 3))))
+    if r.random() < 0.1:
+        text = f"{w.letters(1)}. {w.letters(1)}. {text}"
     if r.random() < 0.6:
         text += r.choice((" ", ", ")) + tail if tail.endswith(".") else " " + tail
     return text
@@ -191,6 +193,8 @@ def title(w: Words) -> str:
     """A pair or a work: `Alden v. Corrick Foods, 12 Q.R.2d 40`, `In re Hale`, `The Lamp of Ro`."""
     r = w.rng
     one = " ".join(w.name() for _ in range(r.choice((1, 1, 2))))
+    if r.random() < 0.1:
+        one = f"{w.letters(1)}. {w.letters(1)}. {one}"  # the full stop comes twice: what followed it once is not enough
     two = organisation(w) if r.random() < 0.5 else " ".join(w.name() for _ in range(r.choice((1, 2))))
     text = r.choice(
         (

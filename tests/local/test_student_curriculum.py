@@ -45,6 +45,23 @@ def test_plans_follow_the_system_text(areas):
             assert all(call["name"] in area.system for call in read["calls"])
 
 
+def test_some_questions_have_a_plan_without_calls(areas):
+    plans = [json.loads(plan) for _, asked in areas for _, plan in asked]
+    empty = [plan for plan in plans if not plan["calls"]]
+    assert 0.01 < len(empty) / len(plans) < 0.15
+
+
+def test_values_repeat_words_of_each_other_at_times(areas):
+    """As people name a thing again beside its full name: what followed a word once is then not enough to copy by."""
+    repeated = 0
+    plans = [json.loads(plan) for _, asked in areas for _, plan in asked]
+    for plan in plans:
+        values = {v for call in plan["calls"] for v in call["arguments"].values() if v}
+        pairs = [(one, other) for one in values for other in values if one not in other and other not in one]
+        repeated += any(len(set(one.split()) & set(other.split())) > 1 for one, other in pairs)
+    assert repeated / len(plans) > 0.03
+
+
 def test_categories_of_one_domain_differ_in_their_tools(areas):
     for area, _ in areas:
         sets = [frozenset(tool.name for tool in c.tools) for c in area.categories]

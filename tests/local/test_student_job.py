@@ -246,7 +246,7 @@ def test_advantages_keep_the_best_and_worst_and_drop_flat_groups():
     assert not worth[1].any()
 
 
-def test_the_pool_begins_with_the_wrong_ones_and_later_skips_flat_groups():
+def test_the_pool_begins_with_the_wrong_ones_and_comes_back_to_the_seldom_right_ones_first():
     asked = [records.Prompt(str(n), "", "q", "r") for n in range(8)]
     pool = rft.Pool(asked, seed=0)
     pool.put_first([int(p.id) >= 5 for p in pool.prompts])
@@ -255,8 +255,10 @@ def test_the_pool_begins_with_the_wrong_ones_and_later_skips_flat_groups():
     pool.note(first, torch.tensor([[0.0, 1.0], [1.0, 1.0], [0.5, 0.5], [0.0, 0.2]]))
     second = pool.draw(4)
     assert {p.id for p in first} | {p.id for p in second} == {str(n) for n in range(8)}
-    third = [p.id for p in pool.draw(6)]
-    assert not {first[1].id, first[2].id} & set(third) and len(set(third)) == 6
+    pool.note(second, torch.tensor([[1.0, 1.0], [1.0, 1.0], [1.0, 0.2], [0.3, 0.3]]))
+    third = [p.id for p in pool.draw(5)]
+    assert set(third[:3]) == {first[2].id, first[3].id, second[3].id}  # never right, flat or not
+    assert set(third[3:]) == {first[0].id, second[2].id}  # right at times; those always right are left out
 
 
 def actor_with_demonstrations(grader):

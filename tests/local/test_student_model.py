@@ -174,6 +174,15 @@ def test_adapters_are_seen_by_the_sampler_and_survive_a_checkpoint(tokenizer, ne
     assert sampler.Sampler(base.load(tmp_path)[1], tokenizer.eos_token_id).sample(asked, 1, 12, 0.0) == merged
 
 
+def test_words_are_drawn_as_often_as_their_probability_says():
+    torch.manual_seed(0)
+    chances = torch.tensor([0.5, 0.0, 0.3, 0.2, 0.0])
+    drawn = sampler._draw((chances.log() * 2.0).expand(20_000, -1), temperature=2.0)
+    shares = torch.bincount(drawn, minlength=5) / len(drawn)
+    assert shares[1] == shares[4] == 0
+    assert torch.allclose(shares, chances, atol=0.015)
+
+
 def test_temperature_samples_and_the_seed_repeats(tokenizer, net):
     asked = prompts(tokenizer)[:2]
     drawn = []

@@ -83,6 +83,12 @@ WRONG = [
     ("words of nobody",
      plan("regulatory_compliance_analysis", statute(), checker("two happy dogs", regulation="17 CFR 230.506(b)")), LAW,
      "17 CFR 230.506(b) rule text, sale of rods compliant", 0.75),
+    ("a company's name carried along",
+     plan("regulatory_compliance_analysis", statute(), checker("sale of rods Acme", regulation="17 CFR 230.506(b)")),
+     LAW, "17 CFR 230.506(b) sale of rods Acme Tackle Inc. compliant", 0.8),
+    ("begun in the middle",
+     plan("regulatory_compliance_analysis", statute(), checker("bamboo rods", regulation="17 CFR 230.506(b)")), LAW,
+     "17 CFR 230.506(b) sale of the bamboo rods compliant", 0.8),
     ("cut short",
      plan("regulatory_compliance_analysis", statute(), checker("sale of new", regulation="17 CFR 230.506(b)")), LAW,
      "17 CFR 230.506(b) rule text, sale of new rods compliant", 0.8),
@@ -92,6 +98,26 @@ WRONG = [
 @pytest.mark.parametrize(("answer", "facts", "question", "most"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
 def test_what_is_amiss_costs(answer, facts, question, most):
     assert graded(answer, facts, question).score <= most
+
+
+def test_a_step_towards_the_right_plan_never_costs():
+    """Whoever learns from this must not be held at the short plan that is easily got right."""
+    law = "17 CFR 230.506(b)"
+    asked = f"{law} rule text, sale of new rods compliant"
+    steps = [plan("regulatory_definition", statute())] + [
+        plan("regulatory_compliance_analysis", statute(), checker(words, regulation=law))
+        for words in ("nothing of the kind", "sale of new rods compliant", "sale of new rods")
+    ]
+    scores = [graded(answer, LAW, asked).score for answer in steps]
+    assert scores == sorted(scores) and len(set(scores)) == len(scores) and scores[-1] == 1.0
+
+    asked = f"{law} interpretation SEC v. Ralston Purina Co."
+    steps = [plan("regulatory_definition", statute())] + [
+        plan("regulatory_interpretation_research", statute(), search(case))
+        for case in ("SEC v. Nobody", "SEC v. Ralston Purina Co.")
+    ]
+    scores = [graded(answer, BOTH, asked).score for answer in steps]
+    assert scores == sorted(scores) and len(set(scores)) == len(scores) and scores[-1] == 1.0
 
 
 def test_no_error_earns_more_than_it_would_without():

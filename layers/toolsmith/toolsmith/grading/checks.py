@@ -5,10 +5,12 @@ names (they were run over the corpus when the dataset was made). An answer is ri
 
     arguments  every value names one of these, and the tool finds it; free text is a run of the question's words
     used       every rule, case and clause of the question is used by a call
-    asked      a tool that people ask for in certain words (recipes/securities/plan_rules.json) is called when they do
+    asked      a tool that people ask for in certain words (recipes/securities/plan_rules.json) is called when they do,
+               and every kind of thing that is named is told to a tool that reads such
     structure  the calls are those of the category, with the sources that it requires
 
-and earns 1 only when nothing is amiss. An answer none of whose values are found earns nothing.
+and earns 1 only when nothing is amiss. An answer none of whose values are found earns nothing. A plan that leaves a
+tool out earns less than the right tools with a poor value: who learns from this must not be held at the short plan.
 """
 
 import json
@@ -16,6 +18,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from toolsmith import recipes
@@ -50,7 +53,7 @@ class Fact(NamedTuple):
 
 class Rules(NamedTuple):
     """parameters, presence: by tool and by category. asked_by: tool -> words. joining: words after which
-    another thing is said. The rest are weights."""
+    another thing is said. The rest are weights; the `..._error` are what such an error leaves of the score."""
 
     parameters: dict[str, frozenset[str]]
     plans: dict[tuple[str, ...], str]
@@ -60,6 +63,7 @@ class Rules(NamedTuple):
     arguments: float
     used: float
     asked: float
+    asked_error: float
     structure_error: float
 
 
@@ -100,13 +104,14 @@ def grade_by_facts(answer: Answer, facts: dict[str, tuple[Fact, ...]], question:
     table, asked_text = rules(), question or ""
     arguments = sum(_call(call.name, call.arguments, facts, asked_text) for call in answer.calls) / len(answer.calls)
     used = _used(answer, facts)
-    asked = _asked([call.name for call in answer.calls], facts, asked_text)
+    asked = _asked(answer, facts, asked_text)
     structure = _structure(answer)
     repeats = len(answer.calls) - len({json.dumps(call, sort_keys=True, default=str) for call in answer.calls})
     exact = min(arguments, used, asked, structure) == 1.0 and not repeats and not answer.trailing
     score = 1.0
     if not exact:
         whole = table.arguments * arguments + (table.used * used + table.asked * asked if arguments else 0.0)
+        whole *= 1.0 if asked == 1.0 else table.asked_error
         score = settings().partial_ceiling * whole * (1.0 if structure else table.structure_error)
         score = max(0.0, score - settings().extra_call * repeats)
     parts = dict.fromkeys(PARTS, 0.0) | {
@@ -167,15 +172,29 @@ def _used(answer: Answer, facts: dict[str, tuple[Fact, ...]]) -> float:
     return sum(hits) / len(hits)
 
 
-def _asked(names: list[str], facts: dict[str, tuple[Fact, ...]], question: str) -> float:
-    """Whether the two tools that words ask for are called exactly when they are asked for."""
+def _asked(answer: Answer, facts: dict[str, tuple[Fact, ...]], question: str) -> float:
+    """Whether the two tools that words ask for are called exactly when they are asked for, and whether every kind of
+    thing that the question names is told to a tool that reads such."""
+    names = [call.name for call in answer.calls]
     said = frozenset(_tokens(_without(question, facts)))
     table = rules().asked_by
     check = bool(facts.get("clauses")) or bool(said & table[CHECKER])
     validate = not facts.get("clauses") and bool(said & table[VALIDATOR])
     if validate:  # "is this citation in order" asks for the citation
         check = False
-    return ((CHECKER in names) is check) / 2 + ((VALIDATOR in names) is validate) / 2
+    return ((CHECKER in names) is check) / 3 + ((VALIDATOR in names) is validate) / 3 + _served(answer, facts) / 3
+
+
+def _served(answer: Answer, facts: dict[str, tuple[Fact, ...]]) -> bool:
+    """Whether for every kind of thing that the question names, some call says one of that kind, right or wrong."""
+    said = {
+        kind
+        for call in answer.calls
+        for key, value in call.arguments.items()
+        if isinstance(value, str) and (call.name, key) in NAMED
+        for kind in NAMED[call.name, key][0]
+    }
+    return all(kind in said for kind, found in facts.items() if found)
 
 
 def _without(question: str, facts: dict[str, tuple[Fact, ...]]) -> str:
@@ -211,21 +230,28 @@ def _tokens(text: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=16_384)
 def _free(value: str, question: str, named: tuple[str, ...]) -> float:
-    """Free text: a run of the question's words outside what it names and the words that ask for a tool, with at
-    least two words that say something, and not broken off before a word that does."""
+    """Free text: a run of the question's words outside what it names, with at least two words that say something.
+    It is worth half where it is not whole: with words in it that ask for a tool or that begin another's name, begun
+    after `of`, or broken off before a word that says something."""
     mine, all_of = _tokens(value), _tokens(question)
     asking = frozenset().union(*rules().asked_by.values())
     stop = settings().stopwords
-    telling = [word for word in mine if word not in stop and word[:1].isalnum()]
-    if len(telling) < 2 or any(word in asking for word in mine):
-        return 0.0
-    if any(_inside(mine, _tokens(text)) for text in named):
+    telling = [word for word in mine if word not in stop and word not in asking and word[:1].isalnum()]
+    if len(telling) < 2 or any(_inside(mine, _tokens(text)) for text in named):
         return 0.0
     places = [at for at in range(len(all_of) - len(mine) + 1) if all_of[at : at + len(mine)] == mine]
     if not places:
         return 0.0
-    end = places[0] + len(mine)
-    return 1.0 if end == len(all_of) or _borders(_written(question)[end], all_of[end]) else CUT_SHORT
+    begin, end = places[0], places[0] + len(mine)
+    before = [word for word in all_of[:begin] if word not in ("a", "an", "the")]
+    written = _written(question)
+    whole = (
+        not asking.intersection(mine)
+        and before[-1:] != ["of"]
+        and not any(a[:1].islower() and b[:1].isupper() for a, b in pairwise(written[begin:end]))
+        and (end == len(all_of) or _borders(written[end], all_of[end]))
+    )
+    return 1.0 if whole else CUT_SHORT
 
 
 def _borders(written: str, word: str) -> bool:

@@ -247,7 +247,9 @@ ROWS = (
             "every_state_that_calls_something_is_broken_in_some_scenario",
             "a_map_that_could_not_read_its_items_or_write_its_results_goes_on",
             "every_expression_is_evaluated",
-        ),
+        )
+        + at(JOBS, "one_redrive_carries_on_all_jobs_that_failed_side_by_side")
+        + at("workflows/test_places.py", "one_redrive_carries_on_both_candidates_that_could_not_be_deployed"),
     ),
     Row(
         29,

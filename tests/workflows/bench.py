@@ -220,6 +220,33 @@ class Bench:
         self.set(self.cloud, "answer", lose)
         return broken
 
+    def side_by_side(self, first: str, second: str, stands: str) -> None:
+        """The job `first` gives its run up while the job `second` stands in the state `stands` and another one is done.
+
+        Jobs are told by the ends of their names. In RunJob the second one was looked at, elsewhere it is about to call.
+        """
+        standing, done = threading.Event(), threading.Event()
+        describe = self.training.describe
+
+        def hold(call: Any) -> None:
+            said = json.dumps(call.arguments)
+            if call.state == "AnnounceEvaluated":
+                done.set()
+            elif call.state == "GiveUp" and first in said:
+                assert standing.wait(60) and done.wait(60)
+            elif call.state == stands != "RunJob" and second in said and not standing.is_set():
+                standing.set()
+                self.engine.wait(call.execution, 60)
+                raise fault("Aborted", "the run ended before this call was made")
+
+        def look(TrainingJobName: str) -> dict[str, Any]:
+            if stands == "RunJob" and TrainingJobName.endswith(second):
+                standing.set()
+            return describe(TrainingJobName)
+
+        self.failing(hold)
+        self.cloud.on("sagemaker.describe_training_job", look)
+
     def through(self, name: str, most: int = 60) -> dict[str, Any]:
         """Redrive an execution for as long as the bench breaks it; its last description."""
         found = self.ended(name)

@@ -10,6 +10,7 @@ from tests.workflows.training import Outcome, archive, named
 
 CAPACITY = "CapacityError: Unable to provision requested ML compute capacity. Please retry using a different ML type."
 QUOTA = "The account-level service limit 'ml.p5.48xlarge for training job usage' is 0 Instances."
+REFUSED = "ClientError: the recipe is not valid"
 LOST = "The connection was closed before a response was read."
 
 
@@ -138,7 +139,7 @@ def test_training_that_diverges_stops_before_reinforcement(settled):
 
 
 def test_a_job_that_fails_for_good_is_not_tried_again_until_a_person_says_so(settled):
-    settled.training.script["sft:sft"] = [Outcome("Failed", "ClientError: the recipe is not valid")]
+    settled.training.script["sft:sft"] = [Outcome("Failed", REFUSED)]
     name = start(settled)
     found = settled.ended(name)
     assert found["error"] == "JobFailed" and "recipe is not valid" in found["cause"]
@@ -160,3 +161,25 @@ def test_an_interrupted_instance_is_asked_for_again(settled):
     name = start(settled)
     settled.succeeded(name)
     assert attempts(settled, "rft") == [1, 2]
+
+
+# where a job stands when another one fails the run: its failure unseen, unexplained, untold, or told but not raised
+STANDS = ("RunJob", "ExplainFailure", "AnnounceJobFailed", "GiveUp")
+
+
+@pytest.mark.parametrize("stands", STANDS)
+@pytest.mark.parametrize("arms", [("sft:sft", "evaluate:base"), ("evaluate:base", "sft:sft")], ids="-".join)
+@pytest.mark.parametrize(("reason", "times"), [(REFUSED, 1), (CAPACITY, 5)], ids=["refused", "no capacity"])
+def test_one_redrive_carries_on_all_jobs_that_failed_side_by_side(settled, reason, times, arms, stands):
+    for arm in arms:
+        settled.training.script[arm] = [Outcome("Failed", reason) for _ in range(times)]
+    if stands == "RunJob":
+        settled.training.script[arms[1]][-1].describes = 10**9
+        settled.cloud.on("sagemaker.stop_training_job", settled.training.end)
+    settled.side_by_side(*(f"-{arm.replace(':', '-').removeprefix('sft-')}-{times}" for arm in arms), stands)
+    name = start(settled)
+    assert settled.ended(name)["status"] == "FAILED"
+    assert settled.redrive(name)["status"] == "SUCCEEDED"
+    paid = Counter(settled.training.arms())
+    assert [paid.pop(arm) for arm in arms] == [times + 1] * 2
+    assert set(paid.values()) == {1} and len(paid) == 4

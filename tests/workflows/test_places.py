@@ -109,3 +109,21 @@ def test_a_thorough_run_is_refused_where_bedrock_does_the_jobs(bedrock):
     bedrock.succeeded(name)
     note = bedrock.json("rejected/runs/thorough.json.reason.json", "intake-bucket")
     assert "thorough" in note["detail"]
+
+
+@pytest.mark.parametrize("arms", [("rft", "more-sft"), ("more-sft", "rft")], ids="-".join)
+def test_one_redrive_carries_on_both_candidates_that_could_not_be_deployed(bedrock, arms):
+    real, candidates = bedrock.models.get_deployment, tuple(f"-evaluate-{arm}-1" for arm in arms)
+
+    def describe(**request):
+        found = real(**request)
+        failed = found["modelDeploymentName"].endswith(candidates)
+        return found | ({"status": "Failed", "failureMessage": "no room"} if failed else {})
+
+    bedrock.cloud.on("bedrock.get_custom_model_deployment", describe)
+    bedrock.side_by_side(*candidates, "DescribeCandidate")
+    name = bedrock.drop("runs/wanted.json", {"seed": 3, "control": True})
+    assert bedrock.ended(name)["error"] == "JobFailed"
+    assert bedrock.redrive(name)["status"] == "SUCCEEDED"
+    assert scores(bedrock).keys() == ARMS
+    assert len(bedrock.customization.paid) == 3

@@ -390,7 +390,8 @@ ROWS = (
             "security/test_least_privilege.py",
             "every_call_is_granted",
             "no_statement_can_be_taken_away",
-            "a_statement_of_a_resource_is_missed_by_a_rule_of_the_template",
+            "no_condition_can_be_taken_away",
+            "a_part_of_a_resource_policy_is_missed_by_a_rule_of_the_template",
         ),
     ),
     Row(

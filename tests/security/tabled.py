@@ -134,3 +134,14 @@ TABLED = [
     *_each("AssistantFunction", "s3:GetObject", f"{WORK}/documents/x", ASKED),
     *_each("AssistantFunction", "s3:ListBucket", WORK, ASKED),
 ]  # fmt: skip
+
+# Calls that nothing but the condition of a statement refuses.
+REFUSED = [
+    Call("BatchRole", "s3:ListBucket", WORK, "documents are none of a batch job's", {"s3:prefix": "documents/x"}),
+    Call("TrainingRole", "cloudwatch:PutMetricData", "*", "it may look like no other service's metrics",
+         {"cloudwatch:namespace": "AWS/Lambda"}),
+    *[Call(machine, "iam:PassRole", f"{_ROLES}/{role}", "a function of anybody's would act as this role",
+           {"iam:PassedToService": "lambda.amazonaws.com"})
+      for machine, role in (("IngestMachine", "BatchRole"), ("CustomizeMachine", "TrainingRole"),
+                            ("CustomizeMachine", "ImportRole"), ("CustomizeMachine", "CustomizationRole"))],
+]  # fmt: skip

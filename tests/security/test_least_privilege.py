@@ -4,6 +4,9 @@ The calls are those of recorded runs (calls.json, by `python -m tests.security.r
 """
 
 import copy
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,7 +14,7 @@ from tests.security import policies
 from tests.security.policies import Call, Grant, denied, grants
 from tests.security.record import corpus_of, played, recorded
 from tests.security.recorder import recording
-from tests.security.tabled import TABLED
+from tests.security.tabled import REFUSED, TABLED
 from tests.template import loading, test_machines, test_template
 from tests.workflows.test_redrive import SCENARIOS
 
@@ -34,6 +37,14 @@ def test_no_statement_can_be_taken_away(grant):
     assert denied(of(grant.role), others), f"nothing needs {grant.place}"
     needless = [less.place for less in grant.lesser() if not denied(of(grant.role), [*others, less])]
     assert needless == []
+
+
+@pytest.mark.parametrize("grant", [grant for grant in GRANTS if grant.conditions], ids=lambda grant: grant.place)
+def test_no_condition_can_be_taken_away(grant):
+    assert denied(REFUSED, GRANTS) == REFUSED
+    for condition in grant.conditions:
+        loose = replace(grant, conditions=tuple(one for one in grant.conditions if one != condition))
+        assert any(loose.allows(call) for call in REFUSED), f"nothing needs {condition[0]} of {grant.place}"
 
 
 def test_a_grant_too_many_would_be_noticed():
@@ -59,15 +70,24 @@ def test_the_recorded_calls_are_those_of_the_code():
     }
 
 
-def resource_statements() -> list[tuple[str, int]]:
-    """(logical id, position) of every statement of a policy that stands at a resource, and of every role's trust."""
-    found = []
+Path = tuple[str | int, ...]  # to a part of the template below its Resources
+
+
+def parts_of_resource_policies() -> Iterator[Path]:
+    """Every statement of a policy that stands at a resource and of every role's trust, each key of their conditions,
+    and every permission of a function with what it is bound to."""
     for name, resource in loading.template()["Resources"].items():
         properties = resource.get("Properties", {})
-        for key in ("PolicyDocument", "AssumeRolePolicyDocument", "KeyPolicy"):
-            if key in properties and resource["Type"] != "AWS::IAM::Policy":
-                found += [(name, key, number) for number in range(len(properties[key]["Statement"]))]
-    return found
+        if resource["Type"] == "AWS::Lambda::Permission":
+            yield (name,)
+            yield from ((name, "Properties", key) for key in ("SourceArn", "SourceAccount"))
+        for document in ("PolicyDocument", "AssumeRolePolicyDocument", "KeyPolicy"):
+            if document in properties and resource["Type"] != "AWS::IAM::Policy":
+                for number, statement in enumerate(properties[document]["Statement"]):
+                    place = (name, "Properties", document, "Statement", number)
+                    yield place
+                    for operator, keys in statement.get("Condition", {}).items():
+                        yield from ((*place, "Condition", operator, key) for key in keys)
 
 
 # Statements without which CloudFormation or the service itself refuses the resource or the job.
@@ -78,12 +98,12 @@ REFUSED_BY_AWS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "key", "number"), resource_statements(), ids=str)
-def test_a_statement_of_a_resource_is_missed_by_a_rule_of_the_template(monkeypatch, name, key, number):
-    if (name, number) in REFUSED_BY_AWS:
+@pytest.mark.parametrize("path", parts_of_resource_policies(), ids=lambda path: "-".join(map(str, path)))
+def test_a_part_of_a_resource_policy_is_missed_by_a_rule_of_the_template(monkeypatch, path):
+    if (path[0], path[-1]) in REFUSED_BY_AWS:
         return
     broken = copy.deepcopy(loading.template())
-    del broken["Resources"][name]["Properties"][key]["Statement"][number]
+    _delete(broken["Resources"], path)
     monkeypatch.setattr(loading, "template", lambda path="template.yaml": broken)
     for module in (test_template, test_machines, policies):
         if hasattr(module, "template"):
@@ -91,7 +111,13 @@ def test_a_statement_of_a_resource_is_missed_by_a_rule_of_the_template(monkeypat
     checks = [value for label, value in vars(test_template).items()
               if label.startswith("test_") and not getattr(value, "pytestmark", None)
               and not value.__code__.co_argcount]  # fmt: skip
-    assert any(_fails(check) for check in checks), f"no rule misses {name} {key}[{number}]"
+    assert any(_fails(check) for check in checks), f"no rule misses {path}"
+
+
+def _delete(tree: Any, path: Path) -> None:
+    for key in path[:-1]:
+        tree = tree[key]
+    del tree[path[-1]]
 
 
 def _fails(check) -> bool:

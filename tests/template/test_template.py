@@ -144,8 +144,13 @@ def test_every_rule_that_writes_to_a_queue_is_named_in_its_policy():
 
 
 def test_functions_called_by_rules_say_which_rule():
-    for name, permission in resources("AWS::Lambda::Permission").items():
-        assert {"SourceArn", "SourceAccount"} <= set(permission["Properties"]), name
+    functions, called = resources("AWS::Serverless::Function"), set()
+    for name, rule in resources("AWS::Events::Rule").items():
+        targets = [target["Arn"]["!GetAtt"].partition(".")[0] for target in rule["Properties"]["Targets"]]
+        called |= {(target, f"{name}.Arn") for target in targets if target in functions}
+    permissions = [permission["Properties"] for permission in resources("AWS::Lambda::Permission").values()]
+    assert {(given["FunctionName"]["!Ref"], given["SourceArn"]["!GetAtt"]) for given in permissions} == called
+    assert all(given["SourceAccount"] == {"!Ref": "AWS::AccountId"} for given in permissions)
 
 
 def test_the_queue_waits_longer_than_its_function_may_take():
@@ -199,6 +204,9 @@ def test_a_topic_that_alarms_publish_to_has_a_key_and_a_policy_that_let_them():
     for document in (key["Properties"]["KeyPolicy"], policy["Properties"]["PolicyDocument"]):
         (given,) = [s for s in document["Statement"] if s["Sid"] == "AlarmsAndBudgets"]
         assert set(given["Principal"]["Service"]) == services and "aws:SourceAccount" in json.dumps(given["Condition"])
+    (published, _) = policy["Properties"]["PolicyDocument"]["Statement"]
+    sources = published["Condition"]["ArnLike"]["aws:SourceArn"]
+    assert ["${AWS::AccountId}:" in source["!Sub"] for source in sources] == [True] * len(services)
     denied = policy["Properties"]["PolicyDocument"]["Statement"][-1]
     assert denied["Effect"] == "Deny" and denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 

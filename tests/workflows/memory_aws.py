@@ -1,5 +1,6 @@
 """S3 and DynamoDB in memory, as far as the handlers and the state machines use them; versions are kept."""
 
+import bisect
 import hashlib
 import io
 import operator
@@ -9,6 +10,7 @@ from typing import Any
 
 from tests.local.states_bench import fault
 
+LAST = "\U0010ffff"  # sorts after every character
 OBJECT_CALLS = ("put_object", "get_object", "head_object", "copy_object", "delete_object", "list_objects_v2")
 TABLE_CALLS = ("get_item", "put_item", "update_item", "query")
 
@@ -18,6 +20,7 @@ class Objects:
 
     def __init__(self, *buckets: str) -> None:
         self.buckets: dict[str, dict[str, list[dict[str, Any]]]] = {name: {} for name in buckets}
+        self._in_order: dict[str, list[str]] = {}  # keys by bucket: a listing takes no longer the more others there are
         self.writes: list[tuple[str, str]] = []
         self._lock = threading.RLock()
         self._versions = 0
@@ -25,7 +28,9 @@ class Objects:
     # -- what tests ask ------------------------------------------------------------------------------------------
     def keys(self, bucket: str, prefix: str = "") -> list[str]:
         with self._lock:
-            return sorted(k for k, v in self.buckets[bucket].items() if k.startswith(prefix) and "Body" in v[-1])
+            made, names = self.buckets[bucket], self._in_order.get(bucket, [])
+            first, end = (bisect.bisect_left(names, text) for text in (prefix, f"{prefix}{LAST}"))
+            return [key for key in names[first:end] if "Body" in made[key][-1]]
 
     def data(self, bucket: str, key: str) -> bytes:
         return self.buckets[bucket][key][-1]["Body"]
@@ -41,6 +46,7 @@ class Objects:
     def restore(self, snapshot: dict[str, Any]) -> None:
         for name, keys in snapshot.items():
             self.buckets[name] = {key: list(made) for key, made in keys.items()}
+            self._in_order[name] = sorted(keys)
 
     # -- the API -------------------------------------------------------------------------------------------------
     def put_object(self, Bucket: str, Key: str, Body: Any = b"", **given: Any) -> dict[str, Any]:
@@ -51,7 +57,7 @@ class Objects:
             made = {"Body": body, "VersionId": f"v{self._versions:06d}", "ETag": f'"{hashlib.md5(body).hexdigest()}"',
                     "ContentType": given.get("ContentType") or "binary/octet-stream",
                     "Metadata": given.get("Metadata") or {}}  # fmt: skip
-            self._bucket(Bucket).setdefault(Key, []).append(made)
+            self._made(Bucket, Key).append(made)
             self.writes.append((Bucket, Key))
         return {"ETag": made["ETag"], "VersionId": made["VersionId"]}
 
@@ -76,7 +82,7 @@ class Objects:
     def delete_object(self, Bucket: str, Key: str, **_: Any) -> dict[str, Any]:
         with self._lock:
             self._versions += 1
-            self._bucket(Bucket).setdefault(Key, []).append({"VersionId": f"v{self._versions:06d}"})
+            self._made(Bucket, Key).append({"VersionId": f"v{self._versions:06d}"})
         return {}
 
     def list_objects_v2(
@@ -91,6 +97,13 @@ class Objects:
         keys = [key for key in self.keys(Bucket, Prefix) if key > (ContinuationToken or StartAfter)]
         more = {"NextContinuationToken": keys[MaxKeys - 1]} if len(keys) > MaxKeys else {}
         return {"Contents": [{"Key": key, "Size": len(self.data(Bucket, key))} for key in keys[:MaxKeys]], **more}
+
+    def _made(self, bucket: str, key: str) -> list[dict[str, Any]]:
+        """The versions of a key, oldest first, to add one to."""
+        held = self._bucket(bucket)
+        if key not in held:
+            bisect.insort(self._in_order.setdefault(bucket, []), key)
+        return held.setdefault(key, [])
 
     def _bucket(self, name: str) -> dict[str, list[dict[str, Any]]]:
         if name not in self.buckets:

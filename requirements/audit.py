@@ -12,6 +12,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVICES = ("pypi", "osv")
+TORCH = ROOT / "requirements/torch.txt"  # its build for this processor has no hash that holds everywhere
 
 
 def lock_files() -> list[Path]:
@@ -28,31 +29,40 @@ def judged(report: Mapping[str, Any]) -> tuple[int, list[str]]:
     ]
 
 
-def ask(pip_audit: str, lock: Path, service: str) -> Mapping[str, Any]:
-    """The report on a lock file; one without packages when the service cannot be reached."""
-    command = [pip_audit, "--requirement", str(lock), "--disable-pip", "--require-hashes", "--format", "json",
+def ask(pip_audit: str, path: Path, service: str) -> tuple[Mapping[str, Any], str]:
+    """(pip-audit's report on a file of requirements, why no package was looked up); one without packages when the
+    service could not be asked."""
+    command = [pip_audit, "--requirement", str(path), "--disable-pip", "--no-deps", "--format", "json",
                "--progress-spinner", "off", "--vulnerability-service", service, "--timeout", "10"]  # fmt: skip
-    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
-        return json.loads(said)
+        return json.loads(done.stdout), "it knows none of the packages"
     except ValueError:
-        return {"dependencies": []}
+        said = done.stderr.strip().splitlines() or [f"pip-audit ended with {done.returncode} and said nothing"]
+        return {"dependencies": []}, said[-1]
 
 
 def main(pip_audit: str) -> int:
-    bad: list[str] = []
-    for lock in lock_files():
-        name = lock.relative_to(ROOT)
+    advisories: dict[str, None] = {}  # a package may stand in several locks
+    reasons: dict[str, None] = {}
+    for path in [*lock_files(), TORCH]:
+        name, silent = path.relative_to(ROOT), {}
         for service in SERVICES:
-            asked, found = judged(ask(pip_audit, lock, service))
+            report, reason = ask(pip_audit, path, service)
+            asked, found = judged(report)
             if asked:
-                print(f"{name}: {asked} packages looked up in {service}, {len(found)} with advisories")
-                bad += found
+                print(f"{name}: {asked} packages looked up in {service}, {len(found)} with advisories", flush=True)
+                advisories |= dict.fromkeys(found)
                 break
+            silent[f"{service}: {reason}"] = None
         else:
-            print(f"{name}: NOT audited, no advisory service could be reached from here")
-    print("\n".join(bad))
-    return 1 if bad else 0
+            print(f"{name}: NOT audited", flush=True)
+            reasons |= silent
+    for reason in reasons:
+        print(f"nothing was learned from {reason}")
+    for advisory in advisories:
+        print(f"known advisory: {advisory}")
+    return 1 if advisories else 0
 
 
 if __name__ == "__main__":

@@ -27,10 +27,19 @@ def test_the_page_of_licences_is_that_of_the_locks():
 
 def test_an_advisory_is_told_and_an_unreachable_service_is_no_fault(tmp_path, capsys):
     found = {"name": "a", "version": "1", "vulns": [{"id": "X-1"}]}
-    assert audit.judged({"dependencies": [found, {"name": "b", "skip_reason": "not found"}]}) == (1, ["a 1: X-1"])
-    for answer, code, words in ((json.dumps({"dependencies": [found]}), 1, "X-1"), ("", 0, "NOT audited")):
-        fake = tmp_path / f"pip-audit-{code}"
-        fake.write_text(f"#!/bin/sh\ncat <<'E'\n{answer}\nE\n")
+    unknown = {"name": "b", "skip_reason": "not found"}
+    assert audit.judged({"dependencies": [found, unknown]}) == (1, ["a 1: X-1"])
+    answers = {"told": [found], "unknown": [unknown], "unreachable": None}
+    said = {}
+    for name, packages in answers.items():
+        fake = tmp_path / name
+        answer = "echo no route >&2" if packages is None else f"echo '{json.dumps({'dependencies': packages})}'"
+        fake.write_text(f"#!/bin/sh\n{answer}\n")
         fake.chmod(0o755)
-        assert audit.main(str(fake)) == code
-        assert words in capsys.readouterr().out
+        assert audit.main(str(fake)) == (name == "told")
+        said[name] = capsys.readouterr().out.splitlines()
+    assert said["told"][-1] == "known advisory: a 1: X-1" and "NOT audited" not in "".join(said["told"])
+    assert said["told"].count(said["told"][-1]) == 1
+    assert all("NOT audited" in line for line in said["unreachable"][:-2])
+    assert said["unreachable"][-2:] == [f"nothing was learned from {one}: no route" for one in audit.SERVICES]
+    assert said["unknown"][-1].endswith("it knows none of the packages")

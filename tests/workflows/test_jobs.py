@@ -183,3 +183,14 @@ def test_one_redrive_carries_on_all_jobs_that_failed_side_by_side(settled, reaso
     paid = Counter(settled.training.arms())
     assert [paid.pop(arm) for arm in arms] == [times + 1] * 2
     assert set(paid.values()) == {1} and len(paid) == 4
+
+
+def test_a_job_that_completes_while_the_one_beside_it_fails_the_run_is_not_paid_again(settled):
+    settled.training.script = {"sft:sft": [Outcome("Failed", REFUSED)], "evaluate:base": [Outcome(describes=10**9)]}
+    settled.cloud.on("sagemaker.stop_training_job", settled.training.end)
+    settled.side_by_side("-sft-1", "-evaluate-base-1", "RunJob")
+    name = start(settled)
+    assert settled.ended(name)["status"] == "FAILED"
+    assert settled.redrive(name)["status"] == "SUCCEEDED"
+    paid = Counter(settled.training.arms())
+    assert paid.pop("sft:sft") == 2 and set(paid.values()) == {1} and len(paid) == 5

@@ -66,8 +66,8 @@ audit: $(SUPPLY_STAMP)
 performance: setup
 	$(VENV)/bin/python benchmarks/performance.py
 
-licences: setup
-	$(VENV)/bin/python requirements/licences.py $(VENV) .venv-sam .runtime
+licences: setup $(SUPPLY_STAMP)
+	$(VENV)/bin/python requirements/licences.py $(VENV) .venv-sam .runtime .venv-supply
 
 demo: setup
 	$(VENV)/bin/toolsmith demo --out build/demo

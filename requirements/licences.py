@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "licences.md"
+ABSENT = "not installed on this system"
 HEAD = """# Licences of what this project uses
 
 Toolsmith itself is under Apache-2.0. None of the packages below is copied into it; the layer that is deployed holds
@@ -33,13 +34,15 @@ def locked(path: Path) -> dict[str, str]:
 
 
 def licence_of(package: Distribution) -> str:
-    """The SPDX expression where there is one, else the classifiers, else the first line of the licence field."""
+    """The SPDX expression where there is one, else the classifiers, else the first line of the licence field, else the
+    name of the file that holds the licence."""
     meta = package.metadata
     if meta.get("License-Expression"):
         return meta["License-Expression"]
     classified = [text.rpartition(" :: ")[2] for text in meta.get_all("Classifier", []) if "License ::" in text]
     plain = (meta.get("License") or "").strip().splitlines()
-    return ", ".join(classified) or (plain[0][:60] if plain else "not said")
+    file = f"see its {meta['License-File']}" if meta.get("License-File") else "not said"
+    return ", ".join(classified) or (plain[0][:60] if plain else file)
 
 
 def installed(environments: Iterable[Path]) -> dict[str, str]:
@@ -56,6 +59,7 @@ def uses() -> dict[tuple[str, str], list[str]]:
         "laptop": ROOT / "requirements/laptop.lock",
         "laptop's student": ROOT / "requirements/torch.txt",
         "SAM CLI": ROOT / "requirements/sam.lock",
+        "locks and audit": ROOT / "requirements/supply.lock",
     }
     found: dict[tuple[str, str], list[str]] = {}
     for place, path in files.items():
@@ -67,12 +71,14 @@ def uses() -> dict[tuple[str, str], list[str]]:
 def page(licences: dict[str, str]) -> str:
     """The whole page. A package that is for other systems than this one is not installed here, and says so."""
     rows = [
-        f"| {name} | {version} | {licences.get(name, 'not installed on this system')} | {', '.join(places)} |"
+        f"| {name} | {version} | {licences.get(name, ABSENT)} | {', '.join(places)} |"
         for (name, version), places in sorted(uses().items())
     ]
     return HEAD + "\n".join(rows) + "\n"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(installed(map(Path, sys.argv[1:]))), encoding="utf-8")
-    print(PAGE.relative_to(ROOT))
+    known = installed(map(Path, sys.argv[1:]))
+    PAGE.write_text(page(known), encoding="utf-8")
+    absent = sorted({name for name, _ in uses() if name not in known})
+    print(f"{PAGE.relative_to(ROOT)}: {len(uses())} packages; {ABSENT}: {', '.join(absent) or 'none'}")

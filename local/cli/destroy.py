@@ -67,7 +67,7 @@ def staying(place: Place) -> list[str]:
     usd = described.get("TableSizeBytes", 0) / 1e9 * TABLE_GIGABYTE
     lines.append(f"  table {table}, with its backup: {described.get('ItemCount', 0):,} rows, {_priced(usd)}")
     lines.append(f"    aws dynamodb delete-table --table-name {table}")
-    lines += [*_models(place), *_hub(place)]
+    lines += [*_models(place), *_packages(place), *_hub(place)]
     lines.append("  the code that `sam deploy` uploaded, in the SAM CLI's bucket that all stacks share: under 0.01 USD")
     return lines
 
@@ -104,6 +104,19 @@ def _models(place: Place) -> list[str]:
                 lines.append(f"  model {each['modelName']}, of this stack or another: {CUSTOM_MODEL:.2f} USD a month")
                 lines.append(f"    aws bedrock delete-custom-model --model-identifier {each['modelArn']}")
     return lines
+
+
+def _packages(place: Place) -> list[str]:
+    """The group of model packages, which serverless runs fill; a group must be empty before it can be deleted."""
+    group, sagemaker = place.outputs["ModelPackages"], place.client("sagemaker")
+    pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
+    packages = [each["ModelPackageArn"] for page in pages for each in page["ModelPackageSummaryList"]]
+    name = group.rpartition("/")[2]
+    return [
+        f"  model package group {name} with the {len(packages)} packages of serverless runs: has no price of its own",
+        *(f"    aws sagemaker delete-model-package --model-package-name {arn}" for arn in packages),
+        f"    aws sagemaker delete-model-package-group --model-package-group-name {name}",
+    ]
 
 
 def _hub(place: Place) -> list[str]:

@@ -60,7 +60,10 @@ class Registry:
             "ImportHubContent": self._import_content,
             "DescribeHubContent": self._describe_content,
             "CreateModelPackageGroup": lambda params: {"ModelPackageGroupArn": self._create_group(params)},
+            "DeleteModelPackageGroup": lambda params: self._delete_group(params["ModelPackageGroupName"]),
             "DescribeModelPackage": lambda params: self.package(params["ModelPackageName"]),
+            "ListModelPackages": self._list_packages,
+            "DeleteModelPackage": self._delete_package,
         }
 
     # -- jobs ---------------------------------------------------------------------------------------
@@ -112,7 +115,7 @@ class Registry:
     def register(self, job: dict, checkpoint: str) -> dict:
         """Make a package of what a job trained; returns members of the job's description."""
         group = job["ModelPackageConfig"]["ModelPackageGroupArn"].rpartition("/")[2]
-        version = 1 + sum(p["ModelPackageGroupName"] == group for p in self._packages.all())
+        version = 1 + max((p["ModelPackageVersion"] for p in self._of(group)), default=0)
         arn = f"{_ARN}:model-package/{group}/{version}"
         source = {"S3DataSource": {"S3Uri": checkpoint + "/", "S3DataType": "S3Prefix", "CompressionType": "None"}}
         self._packages.put(arn, {
@@ -127,6 +130,20 @@ class Registry:
         if found is None:
             raise refused(f"ModelPackage {arn} does not exist.")
         return found
+
+    def _of(self, group: str) -> list[dict]:
+        return [package for package in self._packages.all() if package["ModelPackageGroupName"] == group]
+
+    def _list_packages(self, params: dict) -> dict:
+        group = params.get("ModelPackageGroupName", "").rpartition("/")[2]
+        members = ("ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "CreationTime",
+                   "ModelPackageStatus")  # fmt: skip
+        packages = self._of(group) if group else self._packages.all()
+        return {"ModelPackageSummaryList": [{name: each[name] for name in members} for each in packages]}
+
+    def _delete_package(self, params: dict) -> dict:
+        self._packages.remove(self.package(params["ModelPackageName"])["ModelPackageArn"])
+        return {}
 
     def checkpoint(self, arn: str, role: str) -> str:
         """Where the weights of a package lie, for a job or an import that works as `role`. Raises ApiError."""
@@ -174,6 +191,16 @@ class Registry:
             raise refused(f"Model Package Group already exists: {arn}")
         return arn
 
+    def _delete_group(self, identifier: str) -> dict:
+        name = identifier.rpartition("/")[2]
+        arn = f"{_ARN}:model-package-group/{name}"
+        if arn not in self._groups:
+            raise refused(f"The model package group {name} does not exist.")
+        if self._of(name):
+            raise ApiError("ConflictException", f"Cannot delete the model package group {name}: it has model packages.")
+        self._groups.remove(arn)
+        return {}
+
     # -- AWS::SageMaker::ModelPackageGroup ----------------------------------------------------------
 
     def created(self, logical_id: str, props: dict, stack: str) -> tuple[str, dict]:
@@ -186,7 +213,8 @@ class Registry:
         return arn, {"ModelPackageGroupArn": arn}
 
     def deleted(self, arn: str, props: dict) -> None:
-        self._groups.remove(arn)
+        if arn in self._groups:
+            self._delete_group(arn)
 
 
 def override(recipe: dict, technique: str, given: dict[str, str]) -> None:

@@ -107,6 +107,21 @@ def test_a_role_that_may_not_read_the_package_cannot_start_from_it(cloud, role, 
     assert "sagemaker:AccessModelPackage" in refusal(cloud, request(bare, group, "second", source=package))
 
 
+def test_a_group_is_deleted_once_its_packages_are(cloud, role):
+    sagemaker = client(cloud, "sagemaker")
+    own = sagemaker.create_model_package_group(ModelPackageGroupName="passing")["ModelPackageGroupArn"]
+    sagemaker.create_training_job(**request(role, own, "passing"))
+    package = ended(cloud, "passing")["OutputModelPackageArn"]
+    with pytest.raises(ClientError, match="it has model packages"):
+        sagemaker.delete_model_package_group(ModelPackageGroupName="passing")
+    (listed,) = sagemaker.list_model_packages(ModelPackageGroupName=own)["ModelPackageSummaryList"]
+    assert listed["ModelPackageArn"] == package
+    sagemaker.delete_model_package(ModelPackageName=package)
+    sagemaker.delete_model_package_group(ModelPackageGroupName=own)
+    with pytest.raises(ClientError, match="does not exist"):
+        sagemaker.delete_model_package_group(ModelPackageGroupName="passing")
+
+
 NO_GROUP = "arn:aws:sagemaker:us-east-1:123456789012:model-package-group/none"
 RLVR = {"JobType": "FineTuning", "CustomizationTechnique": "RLVR"}
 

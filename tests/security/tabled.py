@@ -6,7 +6,7 @@ from tests.workflows.stack import ACCOUNT, NAME, REGION
 INTAKE, WORK, LEDGER = NAMED["IntakeBucket"], NAMED["WorkBucket"], NAMED["Ledger"]
 STATES = f"arn:aws:states:{REGION}:{ACCOUNT}"
 ESCROW = f"arn:aws:s3:::customer-escrow-{ACCOUNT}-smtj-x"
-PACKAGE = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/{NAME}/1"
+PACKAGE = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/{NAME}-1a2b3c4d/1"
 BEDROCK = f"arn:aws:bedrock:{REGION}:{ACCOUNT}"
 
 DISTRIBUTED = "Step Functions guide, IAM policies for Distributed Map: a map run handles its children"

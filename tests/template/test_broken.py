@@ -46,6 +46,9 @@ BROKEN = [
     ("every_bucket_is_private", lambda t: properties(t, "WorkBucketPolicy")["PolicyDocument"]["Statement"][0][
         "Resource"].pop()),
     ("every_bucket_is_private", lambda t: t["Resources"]["IntakeBucket"].update(UpdateReplacePolicy="Delete")),
+    ("the_group_of_model_packages", lambda t: without(t["Resources"]["ModelPackages"], "DeletionPolicy")),
+    ("the_group_of_model_packages", lambda t: t["Resources"]["ModelPackages"].update(Condition="OnServerless")),
+    ("the_group_of_model_packages", lambda t: cut(t, "ModelPackages", ModelPackageGroupName="models")),
     ("logs_are_kept_for_a_time", lambda t: without(properties(t, "MachineLogs"), "RetentionInDays")),
     ("logs_are_kept_for_a_time", lambda t: without(properties(t, "FunctionLogs"), "KmsKeyId")),
     ("functions_are_traced", lambda t: t["Globals"]["Function"].update(Tracing="PassThrough")),

@@ -81,6 +81,14 @@ def test_the_ledger_is_kept_encrypted_and_recoverable():
     assert ledger["Properties"]["SSESpecification"] == {"SSEEnabled": True}
 
 
+def test_the_group_of_model_packages_is_kept_whatever_the_place_of_jobs_and_named_anew_by_every_stack():
+    """A group with packages cannot be deleted, and one that stayed would stand in the way of the next stack's."""
+    (group,) = resources("AWS::SageMaker::ModelPackageGroup").values()
+    assert group["DeletionPolicy"] == group["UpdateReplacePolicy"] == "Retain"
+    assert "Condition" not in group
+    assert "AWS::StackId" in json.dumps(group["Properties"]["ModelPackageGroupName"])
+
+
 def test_logs_are_kept_for_a_time_and_under_the_key_of_the_stack():
     groups = resources("AWS::Logs::LogGroup")
     for name, group in groups.items():

@@ -8,7 +8,9 @@ from botocore.exceptions import ClientError, WaiterError
 from local.cli import destroy, main
 from local.cli.place import Place
 
-OUTPUTS = {"IntakeBucket": "intake", "WorkBucket": "work", "LedgerTable": "ledger"}
+GROUP = "arn:aws:sagemaker:us-east-1:111122223333:model-package-group/prod-1a2b3c4d"
+PACKAGE = "arn:aws:sagemaker:us-east-1:111122223333:model-package/prod-1a2b3c4d/1"
+OUTPUTS = {"IntakeBucket": "intake", "WorkBucket": "work", "LedgerTable": "ledger", "ModelPackages": GROUP}
 VERSIONS = {"intake": [{"Size": 1_000_000_000}] * 3, "work": [{"Size": 10}]}
 MODELS = [{"modelName": "run-1-rft", "modelArn": "arn:model/1"}, {"modelName": "somebody-elses", "modelArn": "arn:2"}]
 DEPLOYED = [{"customModelDeploymentName": name, "customModelDeploymentArn": f"arn:deployment/{name}"} for name in
@@ -24,8 +26,10 @@ class Account:
     def get_paginator(self, method):
         return Account(method)
 
-    def paginate(self, Bucket=""):
+    def paginate(self, Bucket="", ModelPackageGroupName=""):
+        packages = [{"ModelPackageArn": PACKAGE}] if ModelPackageGroupName == GROUP else []
         return [{"list_object_versions": {"Versions": VERSIONS.get(Bucket, [])},
+                 "list_model_packages": {"ModelPackageSummaryList": packages},
                  "list_custom_models": {"modelSummaries": MODELS},
                  "list_custom_model_deployments": {"modelDeploymentSummaries": DEPLOYED}}[self.method]]  # fmt: skip
 
@@ -77,6 +81,15 @@ def test_what_stays_is_said_with_its_price_and_the_command_that_removes_it(accou
     for command in ("delete-bucket", "delete-table", "delete-custom-model ", "delete-custom-model-deployment"):
         assert command in said
     assert account.deleted == []
+
+
+def test_the_packages_of_serverless_runs_are_told_before_their_group_which_must_be_empty_first(account, capsys):
+    assert main(["destroy", "--stack", "prod", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "model package group prod-1a2b3c4d with the 1 packages of serverless runs" in said
+    package = said.index(f"aws sagemaker delete-model-package --model-package-name {PACKAGE}\n")
+    group = said.index("aws sagemaker delete-model-package-group --model-package-group-name prod-1a2b3c4d\n")
+    assert package < group
 
 
 @pytest.mark.parametrize(("typed", "code"), [("prod\n", 0), ("yes\n", 1), ("", 1)])

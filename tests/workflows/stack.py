@@ -22,6 +22,7 @@ KINDS = {
     "AWS::SQS::Queue": ("sqs", ""),
     "AWS::SNS::Topic": ("sns", ""),
     "AWS::S3::Bucket": ("s3", ""),
+    "AWS::SageMaker::ModelPackageGroup": ("sagemaker", "model-package-group/"),
 }
 
 
@@ -88,7 +89,7 @@ class Stack:
         if tag == "!Ref":
             return self._ref(inner)
         if tag == "!GetAtt":
-            return self.arn(inner.removesuffix(".Arn"))
+            return self.arn(inner.partition(".")[0])
         assert tag == "!Sub", value
         return re.sub(r"\$\{([\w:]+)\}", lambda m: str(self._ref(m[1])), inner)
 

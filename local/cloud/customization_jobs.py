@@ -301,7 +301,7 @@ class _Run(Run):
 
     def _follow(self, lines) -> None:
         """Bedrock shows nobody what its jobs print."""
-        for line in lines:
+        for line in self._heard(lines):
             logger.debug("%s: %s", self._name, line.decode("utf-8", "replace").rstrip())
 
     def _deliver(self) -> dict:

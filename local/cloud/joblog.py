@@ -2,8 +2,10 @@
 
 import logging
 import queue
+import re
 import threading
 import time
+from collections.abc import Iterable
 
 from botocore.exceptions import ClientError
 
@@ -12,6 +14,14 @@ logger = logging.getLogger("local.cloud.joblog")
 GROUP = "/aws/sagemaker/TrainingJobs"
 _BATCH = 500
 _PAUSE = 0.3  # seconds between two deliveries
+# The line of a traceback that says what happened; libraries print others after it while the program ends.
+_RAISED = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)(?::|$)")
+
+
+def last_words(lines: Iterable[str]) -> str:
+    """The line of a log that says why its program ended: the last exception, else the last line with a word in it."""
+    told = [line.strip() for line in lines if re.search(r"\w", line)]
+    return next((line for line in reversed(told) if _RAISED.match(line)), told[-1] if told else "")
 
 
 class JobLog:

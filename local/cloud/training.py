@@ -13,18 +13,20 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.cloud import children, s3io
 from local.cloud.identity import Identities
-from local.cloud.joblog import JobLog
+from local.cloud.joblog import JobLog, last_words
 from local.cloud.settings import ACCOUNT, ROOT, Settings
 
 logger = logging.getLogger("local.cloud.training")
 
+TAIL = 200  # lines of a log that are looked at for why its program ended
 GRACE = 30  # seconds between SIGTERM and SIGKILL; AWS allows 120
 _HOST_KEPT = (
     "PATH",
@@ -71,6 +73,7 @@ class Run:
         self._transition = transition
         self._base = settings.data / "sagemaker" / "work" / self._name
         self._process: subprocess.Popen | None = None
+        self._tail: deque[str] = deque(maxlen=TAIL)
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
         self._overtime = threading.Event()
@@ -227,8 +230,14 @@ class Run:
             alarm.cancel()
             children.kill(self._process)
 
-    def _follow(self, lines) -> None:
-        JobLog(self._client("logs"), f"{self._name}/algo-1-{int(time.time())}").follow(lines)
+    def _follow(self, lines: Iterable[bytes]) -> None:
+        JobLog(self._client("logs"), f"{self._name}/algo-1-{int(time.time())}").follow(self._heard(lines))
+
+    def _heard(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        """The lines as they come; the end of them is remembered."""
+        for line in lines:
+            self._tail.append(line.decode("utf-8", "replace"))
+            yield line
 
     def _out_of_time(self) -> None:
         self._overtime.set()
@@ -265,8 +274,13 @@ class Run:
 
     def _reason(self, code: int) -> str:
         told = self._base / "output" / "failure"
-        text = told.read_text(errors="replace").strip() if told.is_file() else "the program left no output/failure"
-        return f"AlgorithmError: {text[:900]}, exit code: {code}"
+        text = told.read_text(errors="replace").strip() if told.is_file() else self._unexplained()
+        killed = f" ({signal.Signals(code - 128).name})" if code - 128 in set(signal.Signals) else ""
+        return f"AlgorithmError: {text[:900]}, exit code: {code}{killed}"
+
+    def _unexplained(self) -> str:
+        words = last_words(self._tail)
+        return f"no output/failure was left; the log ends with: {words}" if words else "no output/failure, no log"
 
     def _deliver(self) -> dict:
         """Upload checkpoints, output.tar.gz and model.tar.gz; returns members of the job's description."""

@@ -3,6 +3,7 @@
 Run as a program it is a training job (`train`) or a model server (`serve --model DIR`).
 """
 
+import atexit
 import json
 import os
 import sys
@@ -26,7 +27,7 @@ def answer(system: str, user: str) -> Reply:
 
 
 def train() -> None:
-    """Reads its channels, obeys hyperparameters (sleep, fail, ask), writes a checkpoint and metrics."""
+    """Reads its channels, obeys hyperparameters (sleep, fail, raise, ask), writes a checkpoint and metrics."""
     base = Path(os.environ["SM_BASE"])
     wishes = json.loads((base / "input/config/hyperparameters.json").read_text())
     rows = sum(len(p.read_text().splitlines()) for p in (base / "input/data/train").iterdir())
@@ -40,6 +41,9 @@ def train() -> None:
     if "fail" in wishes:
         (base / "output/failure").write_text(wishes["fail"])
         sys.exit(3)
+    if "raise" in wishes:
+        atexit.register(print, "resources are given back\n\n---", flush=True)
+        raise ValueError(wishes["raise"])
     for step in (2, 3):
         folder = base / f"checkpoints/step_{step}"
         folder.mkdir(parents=True)

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from local.cloud import Cloud
 from local.cloud.errors import ApiError
+from local.cloud.joblog import last_words
 from local.cloud.sagemaker import technique
 from tests.local.cloud_harness import client, make_cloud, make_role, received, until
 
@@ -157,6 +158,26 @@ def test_the_failure_file_becomes_the_reason(cloud, role):
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Failed", "Failed")
     assert job["FailureReason"] == "AlgorithmError: the loss is not a number, exit code: 3"
     assert entered(job) == ["Starting", "Downloading", "Training", "Failed"]
+
+
+def test_without_a_failure_file_the_reason_is_what_the_log_ends_with(cloud, role):
+    client(cloud, "sagemaker").create_training_job(**request(role, "raising", **{"raise": "row 2 has no messages"}))
+    reason = ended(cloud, "raising")["FailureReason"]
+    assert "ValueError: row 2 has no messages" in reason and reason.endswith("exit code: 1")
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        (["step 1\n", "Killed\n", "\n", "----\n"], "Killed"),
+        (["Traceback (most recent call last):\n", "torch.OutOfMemoryError: no room\n", "bye\n"],
+         "torch.OutOfMemoryError: no room"),
+        (['  raise ValueError("x")\n', "KeyboardInterrupt\n"], "KeyboardInterrupt"),
+        (["\n"], ""),
+    ],
+)  # fmt: skip
+def test_the_last_words_of_a_log_are_the_exception_or_the_last_line_with_a_word(log, expected):
+    assert last_words(log) == expected
 
 
 def test_data_that_is_not_there_fails_the_job(cloud, role):

@@ -97,7 +97,14 @@ def ingest_seconds(executions: Iterable[Mapping[str, Any]], now: datetime) -> fl
 def spoken(seconds: float) -> str:
     """ "about 2 h 10 min left" """
     minutes = int(seconds / 60 + 0.5)
-    if minutes < 1:
-        return "less than a minute left"
+    return f"about {_minutes(minutes)} left" if minutes else "less than a minute left"
+
+
+def spent(seconds: float) -> str:
+    """ "for 2 h 10 min", "for 40 s" """
+    return f"for {_minutes(int(seconds / 60)) if seconds >= 60 else f'{seconds:.0f} s'}"
+
+
+def _minutes(minutes: int) -> str:
     hours, rest = divmod(minutes, 60)
-    return f"about {f'{hours} h ' if hours else ''}{rest} min left"
+    return f"{hours} h {rest} min" if hours else f"{rest} min"

@@ -1,4 +1,4 @@
-"""The state of documents and of a run as facts, from the ledger, the machines and the jobs' logs."""
+"""The state of documents and of a run as facts, from the ledger, the machines and the jobs."""
 
 import json
 import math
@@ -13,35 +13,15 @@ from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
 from local.cli import outlook
+from local.cli.jobs import Jobs, JobState
 from local.cli.place import Place
 from toolsmith.aws.machines import failed_item
 from toolsmith.customization import cost
 from toolsmith.events import failure_of
 
-_STEP = re.compile(r"global_step[=:]\s*(\d+)")
-_NUMBERS = {
-    "loss": re.compile(r"reduced_train_loss[=:]\s*(-?[\d.]+(?:[eE][+-]?\d+)?)"),
-    "reward": re.compile(r"critic/rewards/mean[=:]\s*(-?[\d.]+(?:[eE][+-]?\d+)?)"),
-    "entropy": re.compile(r"actor/entropy[=:]\s*(-?[\d.]+(?:[eE][+-]?\d+)?)"),
-}
 _NUMBER = re.compile(r"\d[\d.e+-]*")
 PACE = 10.0
 APPROVAL = "AskApproval"  # the state of the customize machine that waits for a person
-_EVALUATED = re.compile(r"evaluated=(\d+)/(\d+)")
-
-
-@dataclass
-class JobState:
-    """One training or evaluation job; the numbers are those of its newest log line, seconds those it has run."""
-
-    job: str
-    status: str
-    seconds: float = 0.0
-    instance_type: str = ""
-    instance_count: int = 1
-    step: int | None = None
-    numbers: dict[str, float] = field(default_factory=dict)
-    evaluated: str | None = None
 
 
 @dataclass
@@ -75,10 +55,10 @@ class Watcher:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._out = place.outputs
-        names = ("dynamodb", "stepfunctions", "sagemaker", "logs", "s3")
+        names = ("dynamodb", "stepfunctions", "s3")
         self._clients = {name: place.client(name) for name in names}
         self._plain = TypeDeserializer().deserialize
-        self._ended: dict[str, dict[str, Any]] = {}
+        self._jobs = Jobs(place)
         self._plans: dict[str, dict[str, Any]] = {}
         self._prices = cost.prices()
 
@@ -144,7 +124,7 @@ class Watcher:
         if execution:
             found.run, found.run_status = execution["name"], execution["status"]
             found.phase = self._phase(execution["executionArn"])
-            found.jobs = self._jobs(execution["name"])
+            found.jobs = self._jobs.of(execution["name"])
             found.usd += outlook.jobs_usd(_timed(found), self._prices)
         found.usd = round(found.usd, 2)
         found.eta_seconds = self._eta(found, ingests)
@@ -191,49 +171,6 @@ class Watcher:
         entered = (event.get("stateEnteredEventDetails", {}).get("name") for event in events)
         return next((name for name in entered if name), None)
 
-    def _jobs(self, run: str) -> list[JobState]:
-        pages = (
-            self._clients["sagemaker"]
-            .get_paginator("list_training_jobs")
-            .paginate(NameContains=f"{run}-", SortBy="CreationTime", SortOrder="Ascending")
-        )
-        jobs = []
-        for summary in (summary for page in pages for summary in page["TrainingJobSummaries"]):
-            job = self._job(summary["TrainingJobName"], run)
-            if job.status == "InProgress":
-                self._read_log(summary["TrainingJobName"], job)
-            jobs.append(job)
-        return jobs
-
-    def _job(self, name: str, run: str) -> JobState:
-        """A job as it is described; one that ended is described once."""
-        described = self._ended.get(name) or self._clients["sagemaker"].describe_training_job(TrainingJobName=name)
-        if described["TrainingJobStatus"] not in ("InProgress", "Stopping"):
-            self._ended[name] = described
-        started = described.get("TrainingStartTime")
-        running = (described.get("TrainingEndTime") or datetime.now(UTC)) - started if started else None
-        seconds = described.get("TrainingTimeInSeconds") or (running.total_seconds() if running else 0.0)
-        where = described.get("ResourceConfig", {})  # serverless jobs have none
-        return JobState(name.removeprefix(f"{run}-"), described["TrainingJobStatus"], round(float(seconds), 1),
-                        where.get("InstanceType", ""), where.get("InstanceCount", 1))  # fmt: skip
-
-    def _read_log(self, name: str, job: JobState) -> None:
-        logs, group = self._clients["logs"], "/aws/sagemaker/TrainingJobs"
-        try:
-            streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/algo-1-")["logStreams"]
-            # a job that began anew has several
-            newest = sorted(streams, key=lambda stream: stream["creationTime"])[-1:]
-            events = [logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], limit=20,
-                                          startFromHead=False)["events"] for stream in newest]  # fmt: skip
-        except ClientError:
-            return
-        for line in (event["message"] for page in events for event in page):
-            if step := _STEP.search(line):
-                job.step = int(step[1])
-            if done := _EVALUATED.search(line):
-                job.evaluated = f"{done[1]}/{done[2]}"
-            job.numbers |= {what: float(hit[1]) for what, pattern in _NUMBERS.items() if (hit := pattern.search(line))}
-
 
 def _timed(state: State) -> list[outlook.Timed]:
     """The jobs of a state by stage and arm, as their names tell: evaluate-base-tools-1 is the arm base_tools."""
@@ -273,7 +210,9 @@ def progress(state: State) -> str:
     jobs = [_describe_job(job) for job in state.jobs if job.status == "InProgress"]
     if not jobs and state.phase == APPROVAL:
         return f"{state.run} waits for `toolsmith approve {state.run}` or `toolsmith reject {state.run}`"
-    return f"{state.run}: {' · '.join(jobs) or state.phase or 'starting'}"
+    # only jobs that cannot be followed tell their numbers at the end
+    ended = [f"{_describe_job(job)} at its end" for job in state.jobs if job.status == "Completed" and job.numbers]
+    return f"{state.run}: {' · '.join([*(jobs or [state.phase or 'starting']), *ended[-1:]])}"
 
 
 class Teller:
@@ -304,6 +243,8 @@ def _wordings(text: str) -> str:
 
 def _describe_job(job: JobState) -> str:
     words = [job.job]
+    if job.doing:
+        words.append(f"{job.doing}, {outlook.spent(job.seconds)}" if job.seconds else job.doing)
     if job.step is not None:
         words.append(f"step {job.step}")
     if job.evaluated:

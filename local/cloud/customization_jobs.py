@@ -3,6 +3,7 @@
 A job trains with the default recipes of recipes/local and what the request sets; its result is a custom model.
 """
 
+import csv
 import json
 import logging
 import math
@@ -155,8 +156,8 @@ class CustomizationJobs:
             if details[phase]["status"] != status:
                 details[phase] = {**details[phase], "status": status, "lastModifiedTime": now}
         told = {"failureMessage": message} if final == "Failed" else {}
-        model = {"outputModelArn": fields["outputModelArn"]} if "outputModelArn" in fields else {}
-        self._change(job["jobArn"], final, statusDetails=details, **told, **model)
+        left = {name: fields[name] for name in ("outputModelArn", "trainingMetrics") if name in fields}
+        self._change(job["jobArn"], final, statusDetails=details, **told, **left)
 
     def _change(self, arn: str, status: str | None, **fields) -> None:
         now = time.time()
@@ -166,12 +167,7 @@ class CustomizationJobs:
 
     def _get(self, params: dict) -> dict:
         found = self._require(params)
-        shown = {key: iso(value) if key.endswith("Time") else value for key, value in found.items() if key[0] != "_"}
-        shown["statusDetails"] = {
-            phase: {key: iso(value) if key.endswith("Time") else value for key, value in details.items()}
-            for phase, details in found["statusDetails"].items()
-        }
-        return shown
+        return _shown({key: value for key, value in found.items() if key[0] != "_"})
 
     def _stop(self, params: dict) -> dict:
         job = self._require(params)
@@ -185,15 +181,24 @@ class CustomizationJobs:
         return {}
 
     def _list(self, params: dict) -> dict:
-        members = ("jobArn", "jobName", "baseModelArn", "status", "customizationType")
-        return {
-            "modelCustomizationJobSummaries": [
-                {**{name: job[name] for name in members}, "creationTime": iso(job["creationTime"])}
-                for job in self._jobs.all()
-                if params.get("nameContains", "") in job["jobName"]
-                and params.get("statusEquals") in (None, job["status"])
-            ]
-        }
+        members = ("jobArn", "jobName", "baseModelArn", "status", "customizationType", "statusDetails", "creationTime",
+                   "lastModifiedTime", "endTime")  # fmt: skip
+        found = [
+            job
+            for job in self._jobs.all()
+            if params.get("nameContains", "") in job["jobName"] and params.get("statusEquals") in (None, job["status"])
+        ]
+        found.sort(key=lambda job: job["creationTime"], reverse=params.get("sortOrder", "Descending") == "Descending")
+        told = [_shown({name: job[name] for name in members if name in job}) for job in found]
+        return {"modelCustomizationJobSummaries": told}
+
+
+def _shown(members: dict) -> dict:
+    """Members as the API writes them: times as text."""
+    return {
+        name: _shown(value) if isinstance(value, dict) else iso(value) if name.endswith("Time") else value
+        for name, value in members.items()
+    }
 
 
 def _technique(params: dict) -> str:
@@ -315,4 +320,12 @@ class _Run(Run):
         steps = {int(p.name[5:]): p for p in (self._base / "checkpoints").glob("step_*") if p.name[5:].isdigit()}
         if not steps or self._stopping.is_set():
             return {}
-        return {"outputModelArn": self._models.trained(self._described, steps[max(steps)])}
+        model = {"outputModelArn": self._models.trained(self._described, steps[max(steps)])}
+        return {**model, **_metrics(self._base / "output" / "data" / "step_wise_training_metrics.csv")}
+
+
+def _metrics(table: Path) -> dict:
+    """What the service tells of a job's metrics itself: the last loss."""
+    rows = list(csv.DictReader(table.open(encoding="utf-8"))) if table.is_file() else []
+    loss = rows[-1].get("training_loss") if rows else None
+    return {"trainingMetrics": {"trainingLoss": float(loss)}} if loss else {}

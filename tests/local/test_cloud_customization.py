@@ -6,6 +6,8 @@ import sys
 import pytest
 from botocore.exceptions import ClientError
 
+from local.cli.jobs import Jobs
+from local.cli.place import Place
 from local.cloud import Cloud
 from local.cloud.customization_jobs import BASE, set_by_request
 from local.cloud.errors import ApiError
@@ -78,6 +80,47 @@ def test_a_job_makes_a_model_that_the_next_one_starts_from_and_that_answers_once
     assert again["status"] == "Completed", again.get("failureMessage")
     assert again["customizationConfig"] == RFT
     assert text_of(say(cloud, deployed(cloud, "d", again["outputModelArn"]), "hello")).startswith("step 3")
+
+
+def watched(cloud: Cloud) -> Jobs:
+    """The jobs of a stack on this cloud whose runs Bedrock does, its work bucket called jobs."""
+    keys = cloud.env()
+    place = Place("toolsmith", cloud.endpoint, (("aws_access_key_id", keys["AWS_ACCESS_KEY_ID"]),
+                  ("aws_secret_access_key", keys["AWS_SECRET_ACCESS_KEY"]), ("region_name", "us-east-1")))  # fmt: skip
+    place.__dict__.update(outputs={"WorkBucket": "jobs"}, parameters={"CustomizeOn": "bedrock"})
+    return Jobs(place)
+
+
+def test_watching_tells_the_phase_of_a_job_while_it_runs_and_its_last_metrics_once_it_ended(cloud, role):
+    jobs, bedrock = watched(cloud), client(cloud, "bedrock")
+    bedrock.create_model_customization_job(**request(role, "run-7-sft-1"))
+    (running,) = jobs.of("run-7")
+    assert (running.job, running.status) == ("sft-1", "InProgress")
+    assert running.doing in ("checks its data", "prepares its data", "trains")
+    assert ended(cloud, "run-7-sft-1")["trainingMetrics"] == {"trainingLoss": 0.333}
+    (done,) = jobs.of("run-7")
+    assert (done.status, done.doing, done.step, done.numbers) == ("Completed", None, 3, {"loss": 0.333})
+    assert done.seconds > 0
+    assert jobs.of("run-8") == []
+
+
+def test_watching_counts_the_answers_of_a_model_that_is_asked(cloud):
+    jobs, s3 = watched(cloud), client(cloud, "s3")
+
+    def keep(key: str, text: str) -> None:
+        s3.put_object(Bucket="jobs", Key=f"runs/run-9/{key}", Body=text.encode())
+
+    keep("dataset.json", '{"rows": {"eval/gen_qa.jsonl": 3}}')
+    keep("jobs/evaluate-more_sft-1/recipe.yaml", "run: {}")
+    (asked,) = jobs.of("run-9")
+    assert (asked.job, asked.status) == ("evaluate-more-sft-1", "InProgress")
+    assert asked.doing == "is asked its first questions"
+    keep("output/run-9-evaluate-more-sft-1/inference_output.jsonl", "{}\n{}\n")
+    (asked,) = jobs.of("run-9")
+    assert (asked.evaluated, asked.doing) == ("2/3", None)
+    keep("measures/more_sft.json", '{"job": "run-9-evaluate-more-sft-1", "seconds": 12.5}')
+    (asked,) = jobs.of("run-9")
+    assert (asked.status, asked.seconds) == ("Completed", 12.5)
 
 
 def test_a_repeated_request_is_the_same_job_and_a_name_is_used_once(cloud, role):

@@ -13,8 +13,9 @@ from moto import mock_aws
 
 from local.cli import outlook, watch
 from local.cli.failures import Failed, Misused
+from local.cli.jobs import Jobs, JobState
 from local.cli.outlook import Timed
-from local.cli.status import APPROVAL, JobState, State, Teller, Watcher, _timed, foresee
+from local.cli.status import APPROVAL, State, Teller, Watcher, _timed, foresee
 from tests.template.loading import ROOT
 from toolsmith.customization.jobs import job_name
 
@@ -125,9 +126,9 @@ def test_of_a_job_that_began_anew_the_newest_log_is_read():
         line = {"timestamp": int(time.time() * 1000), "message": f"global_step={step} reduced_train_loss=0.5"}
         logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[line])
         time.sleep(0.01)
-    watcher, told = Watcher.__new__(Watcher), JobState("sft-1", "InProgress", 1.0, "", 1)
-    watcher._clients = {"logs": logs}
-    watcher._read_log("run-1-sft-1", told)
+    jobs, told = Jobs.__new__(Jobs), JobState("sft-1", "InProgress", 1.0, "", 1)
+    jobs._clients = {"logs": logs}
+    jobs.read_log("run-1-sft-1", told)
     assert told.step == 7
 
 
@@ -204,6 +205,17 @@ def test_documents_are_told_again_only_when_they_move(watching, capsys):
     ]
 
 
+def test_a_job_without_a_log_says_what_it_is_at_and_at_its_end_its_numbers(watching, capsys):
+    training = JobState("sft-1", "InProgress", 130.0, doing="trains")
+    trained = JobState("sft-1", "Completed", 140.0, step=60, numbers={"loss": 0.25})
+    asked = JobState("evaluate-sft-1", "InProgress", 5.0, evaluated="64/120")
+    watching(running(jobs=[training]), running(jobs=[trained, asked]), State(run="run-1", run_status="SUCCEEDED"))
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "documents 0/0 settled · chunks 0/0 · examples 0 · run-1: sft-1 trains, for 2 min",
+        "run-1: evaluate-sft-1 64/120 questions · sft-1 step 60 loss 0.25 at its end",
+    ]
+
+
 def at_step(step):
     return running(jobs=[JobState("sft-1", "InProgress", step=step, numbers={"loss": 1e-5 * step})])
 
@@ -267,7 +279,8 @@ def test_a_request_that_was_set_aside_is_no_run():
 
 def test_the_run_that_goes_on_is_watched_though_a_newer_one_ended(monkeypatch):
     watcher = Watcher(Listing([("newer", "FAILED"), ("older", "RUNNING")], ["newer", "older"]))
-    for name in ("_documents", "_phase", "_jobs", "_eta"):
+    monkeypatch.setattr(watcher, "_jobs", argparse.Namespace(of=lambda run: []))
+    for name in ("_documents", "_phase", "_eta"):
         monkeypatch.setattr(watcher, name, lambda *_: [])
     assert (watcher.state().run, watcher.state("newer").run) == ("older", "newer")
 

@@ -48,7 +48,8 @@ def run(arguments) -> int:
     paths = arguments.drop or [SAMPLES]
     count = len([name for file, name in files_of(paths) if file.name not in SKIP])
     teacher = teachers.chosen(arguments)
-    cloud = cloud_of(arguments, follow=not arguments.keep, **teacher.settings)
+    chosen = {**teacher.parameters, **stack.placed(arguments.on, arguments.mlflow)}
+    cloud = cloud_of(arguments, follow=not arguments.keep, mlflow=arguments.mlflow, **teacher.settings)
     if arguments.fresh:
         cloud.stop()
         shutil.rmtree(home, ignore_errors=True)
@@ -61,7 +62,7 @@ def run(arguments) -> int:
         clock.lap("cloud")
         _say(
             "template.yaml deployed"
-            if stack.deploy(cloud, home, arguments.seed, {**teacher.parameters, **stack.placed(arguments.on)})
+            if stack.deploy(cloud, home, arguments.seed, chosen)
             else "template.yaml is deployed already"
         )
         clock.lap("deploy")

@@ -54,6 +54,11 @@ def _placed(parser: argparse.ArgumentParser) -> None:
                         help="where the jobs of a run are done (default training-job; docs/operations.md)")  # fmt: skip
 
 
+def _tracked(parser: argparse.ArgumentParser) -> None:
+    told = "a tracking server of MLflow that training and evaluation jobs log to, for example http://127.0.0.1:5000"
+    parser.add_argument("--mlflow", metavar="URL", default="", help=told)
+
+
 def _running(commands) -> None:
     demo = _command(
         commands, "demo", "demo", "Drop documents into a local cloud and follow them until a model is registered."
@@ -65,11 +70,13 @@ def _running(commands) -> None:
     demo.add_argument("--fresh", action="store_true", help="start from an empty cloud")
     demo.add_argument("--keep", action="store_true", help="leave the cloud running at the end")
     _placed(demo)
+    _tracked(demo)
     _taught(demo)
     up = _command(commands, "up", "up", "Start the local cloud and deploy template.yaml to it; runs until interrupted.")
     _at_home(up)
     up.add_argument("--seed", type=int, default=0, help="seed of split, training and sampling (default 0)")
     _placed(up)
+    _tracked(up)
     _taught(up)
     up.add_argument("--page", type=int, metavar="PORT", help="port of the assistant's page (default: --port and one)")
     drop = _command(commands, "drop", "drop", "Drop files or folders into incoming/, requests/ or runs/.")

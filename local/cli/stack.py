@@ -17,6 +17,7 @@ from local.cli.place import STACK, local_place
 from local.cloud import Cloud
 
 ROOT = Path(__file__).resolve().parents[2]
+MLFLOW_ARN = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/local"  # stands for any server here
 SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers", "recipes", "statemachines")
 
 
@@ -29,9 +30,15 @@ def parameters(seed: int, changes: Mapping[str, str] | None = None) -> list[str]
     return [f"{name}={value}" for name, value in {**usual, **own, **(changes or {})}.items()]
 
 
-def placed(on: str) -> dict[str, str]:
-    """The parameters with which the jobs of a run are done elsewhere than on instances."""
-    return {"CustomizeOn": on, **({"EvaluatorArn": LOCAL_ARN} if on == "serverless" else {})}
+def placed(on: str, mlflow: str = "") -> dict[str, str]:
+    """The parameters that say where the jobs of a run are done, and that they log to MLflow where it has an address.
+
+    Raises Misused for jobs that cannot log there.
+    """
+    if mlflow and on == "bedrock":
+        raise Misused("Bedrock's own jobs log to no MLflow: leave out --mlflow, or choose another place with --on")
+    evaluator = {"EvaluatorArn": LOCAL_ARN} if on == "serverless" else {}
+    return {"CustomizeOn": on, **evaluator, **({"MlflowArn": MLFLOW_ARN} if mlflow else {})}
 
 
 def _digest(chosen: list[str]) -> str:

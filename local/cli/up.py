@@ -14,8 +14,8 @@ from local.cli.place import Place, cloud_of, local_place
 def run(arguments) -> int:
     arguments.home.mkdir(parents=True, exist_ok=True)
     teacher = teachers.chosen(arguments)
-    chosen = {**teacher.parameters, **stack.placed(arguments.on)}
-    cloud = cloud_of(arguments, follow=True, **teacher.settings)
+    chosen = {**teacher.parameters, **stack.placed(arguments.on, arguments.mlflow)}
+    cloud = cloud_of(arguments, follow=True, mlflow=arguments.mlflow, **teacher.settings)
     teacher.apply(cloud)
     mine = not cloud.running
     cloud.start()

@@ -73,6 +73,9 @@ def _sagemaker(params: dict) -> str:
     name = params.get("TrainingJobName")
     if name:
         return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/{name}"
+    if params.get("ModelCardName"):
+        card = params["ModelCardName"].rpartition("/")[2]
+        return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-card/{card}"
     return params.get("ResourceArn", "*")
 
 

@@ -1,4 +1,4 @@
-"""SageMaker's training-job API. `training.py` runs the jobs; this keeps and reports them."""
+"""SageMaker's API. `training.py` runs the training jobs; this keeps and reports them, and mounts what stands beside."""
 
 import json
 import logging
@@ -6,10 +6,13 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from local.cloud import emulator, wire
 from local.cloud.errors import ApiError
 from local.cloud.identity import Identities
+from local.cloud.mlflow import NEEDED, Tracking, Unreachable
+from local.cloud.model_cards import ModelCards
 from local.cloud.records import Records
 from local.cloud.serverless import Registry
 from local.cloud.settings import ACCOUNT, REGION, Settings
@@ -44,6 +47,7 @@ class SageMaker:
         self._identities = identities
         self.registry = Registry(settings, identities)
         self._jobs = Records(settings.data / "sagemaker" / "jobs")
+        self._tracking = Tracking(settings.mlflow) if settings.mlflow else None
         self._slots = threading.Semaphore(settings.jobs)
         self._runs: dict[str, Run] = {}
         self._lock = threading.Lock()
@@ -55,6 +59,7 @@ class SageMaker:
             "AddTags": self._add_tags,
             "ListTags": self._list_tags,
             **self.registry.actions,
+            **ModelCards(settings).actions,
         }
 
     def handle(self, action: str, params: dict) -> dict:
@@ -99,6 +104,7 @@ class SageMaker:
         now = time.time()
         job = {
             **params,
+            **self._begin_tracking(params),
             "TrainingJobArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/{name}",
             "TrainingJobStatus": "InProgress",
             "SecondaryStatus": "Starting",
@@ -118,6 +124,37 @@ class SageMaker:
             raise ApiError("ValidationException", f"{missing[0]} is required for a training job with instances")
         technique(params["AlgorithmSpecification"].get("TrainingImage", ""))
 
+    def _begin_tracking(self, params: dict) -> dict:
+        """The member MlflowDetails of a job that logs to MLflow. Raises ApiError where it could not."""
+        config = params.get("MlflowConfig")
+        if config is None:
+            return {}
+        arn, name = config["MlflowResourceArn"], params["TrainingJobName"]
+        if self._tracking is None:
+            raise ApiError(
+                "ValidationException",
+                f"no MLflow stands for {arn} on this machine: start it with --mlflow URL, or leave MlflowConfig out",
+            )
+        for action in NEEDED:
+            if not self._identities.may(params["RoleArn"], f"sagemaker-mlflow:{action}", arn):
+                role, denied = params["RoleArn"], f"is not authorized to perform: sagemaker-mlflow:{action}"
+                raise ApiError("AccessDeniedException", f"User: {role} {denied} on resource: {arn}")
+        tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", [])}
+        try:
+            experiment = config.get("MlflowExperimentName", "Default")
+            return {"MlflowDetails": self._tracking.begin(experiment, config.get("MlflowRunName", name), tags)}
+        except Unreachable as error:
+            raise ApiError("ValidationException", str(error)) from error
+
+    def _track(self, job: dict, act: Callable[[Tracking, str], None]) -> None:
+        """Tell MLflow more of a job that logs there; a server that went away loses the log, not the job."""
+        details = job.get("MlflowDetails")
+        if details and self._tracking:
+            try:
+                act(self._tracking, details["MlflowRunId"])
+            except Unreachable as error:
+                logger.warning("%s is not logged to the end: %s", job["TrainingJobName"], error)
+
     def _taken(self, name: str) -> ApiError:
         arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/{name}"
         return ApiError(
@@ -133,7 +170,12 @@ class SageMaker:
             more = (recipe, start, lambda checkpoint: self.registry.register(job, checkpoint))
         else:
             kind, more = technique(job["AlgorithmSpecification"]["TrainingImage"]), ()
-        run = Run(self._settings, self._identities, job, kind, self.transition, *more)
+        given = job.get("HyperParameters", {})
+
+        def log(outputs: Path) -> None:
+            self._track(job, lambda tracking, number: tracking.log(number, given, outputs))
+
+        run = Run(self._settings, self._identities, job, kind, self.transition, *more, log=log)
         with self._lock:
             self._runs[name] = run
         threading.Thread(target=self._work, args=(name, run), name=f"job-{name}", daemon=True).start()
@@ -160,6 +202,8 @@ class SageMaker:
             LastModifiedTime=now,
             **fields,
         )
+        if final:
+            self._track(job, lambda tracking, number: tracking.end(number, final))
         self._announce(job)
 
     def _announce(self, job: dict) -> None:

@@ -33,6 +33,7 @@ class Settings:
     sandboxes   concurrent sandboxes of a function without ReservedConcurrentExecutions.
     follow      stop as soon as the process that started the cloud is gone.
     jobs        training jobs that run at once.
+    mlflow      address of a tracking server of MLflow that jobs with an MlflowConfig log to; empty for none.
     """
 
     data: Path
@@ -49,6 +50,7 @@ class Settings:
     idle: float = 120.0
     sandboxes: int = 4
     jobs: int = 2
+    mlflow: str = ""
     follow: bool = False
 
     @property

@@ -3,7 +3,10 @@
 import io
 import json
 import tarfile
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 from botocore.exceptions import ClientError
@@ -257,3 +260,130 @@ def test_jobs_are_listed_and_tagged(cloud, role):
 def test_an_unknown_job_is_told(cloud):
     with pytest.raises(ClientError, match="Requested resource not found"):
         client(cloud, "sagemaker").describe_training_job(TrainingJobName="nobody")
+
+
+CARD = {"model_overview": {"model_description": "Plans calls."}, "evaluation_details": [{"name": "base"}]}
+
+
+def test_a_model_card_is_kept_in_versions_and_found_by_name(cloud):
+    sagemaker = client(cloud, "sagemaker")
+    sagemaker.create_model_card(ModelCardName="run-1", ModelCardStatus="PendingReview", Content=json.dumps(CARD))
+    with pytest.raises(sagemaker.exceptions.ConflictException):
+        sagemaker.create_model_card(ModelCardName="run-1", ModelCardStatus="Draft", Content=json.dumps(CARD))
+    later = {"model_overview": {"model_description": "Plans calls better."}}
+    sagemaker.update_model_card(ModelCardName="run-1", Content=json.dumps(later))
+    sagemaker.update_model_card(ModelCardName="run-1", ModelCardStatus="Archived")
+    newest = sagemaker.describe_model_card(ModelCardName="run-1")
+    assert (newest["ModelCardVersion"], newest["ModelCardStatus"]) == (2, "Archived")
+    first = sagemaker.describe_model_card(ModelCardName=newest["ModelCardArn"], ModelCardVersion=1)
+    assert json.loads(first["Content"]) == CARD and json.loads(newest["Content"]) == later
+    with pytest.raises(sagemaker.exceptions.ConflictException, match="archived"):
+        sagemaker.update_model_card(ModelCardName="run-1", Content=json.dumps(CARD))
+    (listed,) = sagemaker.list_model_cards(NameContains="run")["ModelCardSummaries"]
+    assert listed["ModelCardArn"] == newest["ModelCardArn"]
+    with pytest.raises(sagemaker.exceptions.ResourceNotFound):
+        sagemaker.describe_model_card(ModelCardName="run-2")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("no json", "is not JSON"),
+        (json.dumps({"overview": {}}), "overview"),
+        (json.dumps({"model_overview": {"model_description": "x" * 1025}}), "model_description"),
+        (json.dumps({"evaluation_details": [{"datasets": []}]}), "'name' is a required property"),
+        (json.dumps({"additional_information": {"custom_details": {"recipe sft": "1"}}}), "recipe sft"),
+    ],
+)
+def test_a_card_that_the_service_would_not_take_is_refused(cloud, content, words):
+    with pytest.raises(ClientError, match="ValidationException") as caught:
+        client(cloud, "sagemaker").create_model_card(ModelCardName="bad", ModelCardStatus="Draft", Content=content)
+    assert words in str(caught.value)
+
+
+def test_who_may_make_one_card_may_not_make_another(cloud):
+    named = "arn:aws:sagemaker:us-east-1:123456789012:model-card/run-*"
+    reporter = make_role(cloud, "reporter", "arn:aws:iam::123456789012:root", ("sagemaker:CreateModelCard", named))
+    wish = {"ModelCardStatus": "Draft", "Content": json.dumps(CARD)}
+    client(cloud, "sagemaker", reporter).create_model_card(ModelCardName="run-3", **wish)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client(cloud, "sagemaker", reporter).create_model_card(ModelCardName="other", **wish)
+
+
+MLFLOW = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/ours"
+LOGGED = {"MlflowResourceArn": MLFLOW, "MlflowExperimentName": "toolsmith", "MlflowRunName": "a-run"}
+
+
+class Server(BaseHTTPRequestHandler):
+    """As much of MLflow's REST API as a job needs, with its answers; `heard` is what came in."""
+
+    heard: ClassVar[list[tuple[str, dict]]] = []
+    experiments: ClassVar[set[str]] = set()
+
+    def do_POST(self) -> None:
+        path = self.path.removeprefix("/api/2.0/mlflow/")
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.heard.append((path, body))
+        if path == "experiments/create" and body["name"] in self.experiments:
+            self._answer(400, {"error_code": "RESOURCE_ALREADY_EXISTS", "message": "exists"})
+            return
+        if path == "experiments/create":
+            self.experiments.add(body["name"])
+        made = {"experiments/create": {"experiment_id": "7"}, "runs/create": {"run": {"info": {"run_id": "r1"}}}}
+        self._answer(200, made.get(path, {}))
+
+    def do_GET(self) -> None:
+        assert self.path == "/api/2.0/mlflow/experiments/get-by-name?experiment_name=toolsmith"
+        self._answer(200, {"experiment": {"experiment_id": "7"}})
+
+    def _answer(self, status: int, body: dict) -> None:
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def tracked(tmp_path_factory):
+    """A cloud whose jobs log to a tracking server."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    with make_cloud(tmp_path_factory.mktemp("tracked"), mlflow=address) as made:
+        s3 = client(made, "s3")
+        s3.create_bucket(Bucket="jobs")
+        s3.put_object(Bucket="jobs", Key="data/train.jsonl", Body=TRAIN)
+        yield made
+    server.shutdown()
+
+
+def test_a_job_logs_to_the_mlflow_that_the_cloud_was_started_with(tracked):
+    logger = make_role(tracked, "logger", "sagemaker.amazonaws.com", ("s3:*", "*"), ("sagemaker-mlflow:*", MLFLOW))
+    sagemaker = client(tracked, "sagemaker")
+    for name in ("logged", "again"):
+        sagemaker.create_training_job(**request(logger, name, alpha="64"), MlflowConfig=LOGGED)
+        assert ended(tracked, name)["MlflowDetails"] == {"MlflowExperimentId": "7", "MlflowRunId": "r1"}
+    sagemaker.create_training_job(**request(logger, "broken", fail="no"), MlflowConfig=LOGGED)
+    ended(tracked, "broken")
+    heard = until(lambda: [h for h in Server.heard if h[0] == "runs/update"][2:] and Server.heard)
+    opened = next(body for path, body in heard if path == "runs/create")
+    assert (opened["experiment_id"], opened["run_name"]) == ("7", "a-run")
+    assert opened["tags"] == [{"key": "run", "value": "test"}]
+    batches = [body for path, body in heard if path == "runs/log-batch"]
+    assert batches[0]["params"] == [{"key": "alpha", "value": "64"}]
+    points = [(m["key"], m["step"], m["value"]) for m in batches[1]["metrics"]]
+    assert points == [("training_loss", 1, 1.0), ("training_loss", 3, 0.333)]
+    assert [body["status"] for path, body in heard if path == "runs/update"] == ["FINISHED", "FINISHED", "FAILED"]
+
+
+def test_a_job_that_would_log_where_it_may_not_is_refused(tracked):
+    bare = make_role(tracked, "bare", "sagemaker.amazonaws.com", ("s3:*", "*"))
+    with pytest.raises(ClientError, match="AccessDenied.*sagemaker-mlflow:GetExperimentByName"):
+        client(tracked, "sagemaker").create_training_job(**request(bare, "denied"), MlflowConfig=LOGGED)
+
+
+def test_a_job_that_would_log_to_no_server_is_refused_in_so_many_words(cloud, role):
+    with pytest.raises(ClientError, match="no MLflow stands for .*--mlflow URL"):
+        client(cloud, "sagemaker").create_training_job(**request(role, "unlogged"), MlflowConfig=LOGGED)

@@ -84,6 +84,7 @@ BROKEN = [
     ("a_mistake_in_what_is_typed", lambda t: without(t["Parameters"]["BudgetUsd"], "MinValue")),
     ("a_mistake_in_what_is_typed", lambda t: without(t["Rules"], "SomebodyIsAskedForApproval")),
     ("a_mistake_in_what_is_typed", lambda t: without(t["Rules"], "ServerlessRewardsAreRegistered")),
+    ("a_mistake_in_what_is_typed", lambda t: without(t["Rules"], "BedrockLogsToNoMlflow")),
     ("what_the_laptop_cannot_deploy", lambda t: t["Parameters"]["SchemaRegistry"].update(Default="true")),
     ("the_assistant_is_off", lambda t: cut(t, "AssistantFunction", FunctionUrlConfig={"AuthType": "NONE"})),
     ("the_assistant_is_off", lambda t: granted(t, "AssistantFunction").append({**WILD, "Action": "s3:PutObject"})),

@@ -287,6 +287,9 @@ def test_a_mistake_in_what_is_typed_at_deployment_stops_it():
     assert registered["RuleCondition"] == {"!Equals": [{"!Ref": "CustomizeOn"}, "serverless"]}
     (asked,) = registered["Assertions"]
     assert asked["Assert"] == {"!Not": [{"!Equals": [{"!Ref": "EvaluatorArn"}, ""]}]}
+    unlogged = rules["BedrockLogsToNoMlflow"]
+    assert unlogged["RuleCondition"] == {"!Equals": [{"!Ref": "CustomizeOn"}, "bedrock"]}
+    assert unlogged["Assertions"][0]["Assert"] == {"!Equals": [{"!Ref": "MlflowArn"}, ""]}
     (asked,) = rules["SomebodyIsAskedForApproval"]["Assertions"]
     assert asked["Assert"] == {"!Not": [{"!Equals": [{"!Ref": "AlarmEmail"}, ""]}]}
 

@@ -8,67 +8,13 @@ import jsonschema
 import pytest
 from moto import mock_aws
 
+from local.cloud.model_cards import CONTENT
 from tests.unit import reporting_run
 from toolsmith.catalog import load_catalog
 from toolsmith.pipeline import finish
 from toolsmith.reporting import registry_card
 
 RUN = reporting_run.RUN
-
-
-def text(most):
-    return {"type": "string", "maxLength": most}
-
-
-def texts(most):
-    return {"type": "array", "maxItems": most, "items": text(1024)}
-
-
-def thing(required=(), **properties):
-    return {"type": "object", "additionalProperties": False, "required": list(required), "properties": properties}
-
-
-def named(**more):
-    return {"name": {"type": "string", "pattern": "^.{1,255}$"}, "notes": text(1024), **more}
-
-
-# The part of the service's schema (model-cards.html#model-cards-json-schema) that a card of ours fills in.
-METRIC = thing(["name", "type", "value"], **named(type={"enum": ["number"]}, value={"type": "number"}))
-SCHEMA = thing(
-    model_overview=thing(
-        model_description=text(1024), model_artifact=texts(15), algorithm_type=text(1024), problem_type=text(1024)
-    ),
-    intended_uses=thing(purpose_of_model=text(2048)),
-    training_details=thing(
-        training_observations=text(1024),
-        training_job_details=thing(
-            training_datasets=texts(15),
-            training_metrics={
-                "type": "array", "maxItems": 50, "items": thing(["name", "value"], **named(value={"type": "number"}))
-            },
-        ),
-    ),
-    evaluation_details={
-        "type": "array",
-        "items": thing(
-            ["name"],
-            name={"type": "string", "pattern": "^.{1,63}$"},
-            datasets=texts(10),
-            metric_groups={
-                "type": "array",
-                "items": thing(
-                    ["name", "metric_data"],
-                    name={"type": "string", "pattern": "^.{1,63}$"},
-                    metric_data={"type": "array", "items": METRIC},
-                ),
-            },
-        ),
-    },
-    additional_information=thing(
-        caveats_and_recommendations=text(2048),
-        custom_details={"type": "object", "additionalProperties": text(1024)},
-    ),
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +35,7 @@ def sagemaker(monkeypatch):
 def test_a_card_fits_the_schema_and_holds_the_numbers_of_the_report(work):
     report = work.read_json(f"runs/{RUN}/report.json")
     card = registry_card.content(report)
-    jsonschema.validate(card, SCHEMA)
+    jsonschema.validate(card, CONTENT)
     assert len(json.dumps(card)) < 100_000
     names = [entry["name"] for entry in card["evaluation_details"]]
     (group,) = card["evaluation_details"][names.index("RFT")]["metric_groups"]
@@ -99,7 +45,7 @@ def test_a_card_fits_the_schema_and_holds_the_numbers_of_the_report(work):
 
 def test_texts_that_are_too_long_are_cut(work):
     report = {**work.read_json(f"runs/{RUN}/report.json"), "verdict": "x" * 5000}
-    jsonschema.validate(registry_card.content(report), SCHEMA)
+    jsonschema.validate(registry_card.content(report), CONTENT)
 
 
 def test_a_card_is_made_once_and_then_brought_up_to_date(work, sagemaker):

@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/model-cards.html#model-cards-jso
 texts that are too long are cut.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -78,7 +79,7 @@ def _evaluation(report: Report, arm: str) -> dict[str, Any]:
 def _details(report: Report) -> dict[str, str]:
     line = report["lineage"]
     facts = {"run": report["run"], "teacher": line["teacher"], "dataset": line["dataset"], "tools": line["registry"]}
-    return {name: _cut(value) for name, value in {**facts, **line["digests"]}.items() if value}
+    return {re.sub(r"\W", "_", name): _cut(value) for name, value in {**facts, **line["digests"]}.items() if value}
 
 
 def _texts(values: Iterable[Any]) -> list[str]:

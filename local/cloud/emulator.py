@@ -204,6 +204,56 @@ def retry_functions() -> None:
     bridge._dispatch_to_lambda = dispatch
 
 
+def alarms(namespace: str) -> list[dict]:
+    """The alarms over metrics of a namespace, as DescribeAlarms answers them."""
+    return [dict(each) for each in module("services.cloudwatch")._alarms.values() if each.get("Namespace") == namespace]
+
+
+def change_alarm(name: str, state: str, reason: str) -> None:
+    """Put an alarm into a state; its actions for that state are done."""
+    wish = {"AlarmName": name, "StateValue": state, "StateReason": reason}
+    module("services.cloudwatch")._set_alarm_state({}, wish, False, is_json=True)
+
+
+def mail_with(deliver: Callable[[str, str, str, str], None]) -> None:
+    """Let deliver(address, topic ARN, subject, text) take what a topic mails; MiniStack only notes that it would."""
+    topics = module("services.sns")
+    fan_out = topics._fanout
+
+    def fan_out_and_mail(topic_arn, message_id, message, subject, structure="", attributes=None, *more, **named):
+        topic = topics._topic_by_arn_any_scope(topic_arn) or {"subscriptions": []}
+        for each in topic["subscriptions"]:
+            if each.get("confirmed") and each.get("protocol") == "email":
+                text = topics._resolve_message_for_protocol(message, structure, "email")
+                if topics._matches_filter_policy(each, attributes or {}, text):
+                    deliver(each["endpoint"], topic_arn, subject, text)
+        return fan_out(topic_arn, message_id, message, subject, structure, attributes, *more, **named)
+
+    topics._fanout = fan_out_and_mail
+
+
+def serve_function_urls_at(endpoint: str) -> None:
+    """Give function URLs an address of this cloud; MiniStack serves them below such a path, and names them as AWS does.
+
+    Requests are authorised as on AWS: a signature that holds, of somebody who may call lambda:InvokeFunctionUrl.
+    """
+    service = module("services.lambda_svc")
+    create, path = service._create_function_url_config, "/_aws/lambda-url/"
+
+    def create_here(name: str, data: dict, qualifier: str | None):
+        status, headers, body = create(name, data, qualifier)
+        made = json.loads(body)
+        if status < 300:
+            made["FunctionUrl"] = f"{endpoint}{path}{identifier(made['FunctionUrl'])}/"
+            service._function_urls[service._url_config_key(name, qualifier)]["FunctionUrl"] = made["FunctionUrl"]
+        return status, headers, json.dumps(made).encode()
+
+    def identifier(url: str) -> str:
+        return url.partition(path)[2].strip("/") or url.partition("://")[2].partition(".")[0]
+
+    service._create_function_url_config, service._function_url_id = create_here, identifier
+
+
 def name_versions() -> None:
     """Name the version of an object in S3's events on the bus, as S3 does for buckets that keep versions.
 

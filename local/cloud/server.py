@@ -29,9 +29,11 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         # The emulator must be configured before anything imports it.
         emulator.configure(settings)
+        from local.cloud.alarms import Alarms
         from local.cloud.bedrock import Bedrock
         from local.cloud.bedrock_runtime import BedrockRuntime
         from local.cloud.lambdas import Lambdas, write_log
+        from local.cloud.mail import Mailbox
         from local.cloud.quotas import Quotas
         from local.cloud.sagemaker import SageMaker
         from local.cloud.states import StateMachines
@@ -43,7 +45,8 @@ class Server:
         self.sagemaker = SageMaker(settings, self.identities)
         self.models = BedrockRuntime(settings)
         self.bedrock = Bedrock(settings, self.identities, self.models, self.sagemaker.registry.checkpoint)
-        self.states = StateMachines(settings, self.identities)
+        self.alarms = Alarms()
+        self.states = StateMachines(settings, self.identities, self.alarms.heard)
 
         self.saver.attach()
         emulator.save_at_stop_with(self.saver.save_all)
@@ -61,6 +64,8 @@ class Server:
         emulator.start_machines_with(self.states.start_from_event)
         emulator.retry_functions()
         emulator.name_versions()
+        emulator.serve_function_urls_at(settings.endpoint)
+        emulator.mail_with(Mailbox(settings.data / "mail").deliver)
         groups = self.sagemaker.registry
         emulator.resource_type(
             "AWS::SageMaker::ModelPackageGroup", groups.created, groups.updated, groups.deleted
@@ -113,10 +118,12 @@ class Server:
         self.bedrock.resume()
         self.sagemaker.resume()
         self.states.resume()
+        self.alarms.start()
 
     def _close(self) -> None:
         (self.settings.data / "cloud.json").unlink(missing_ok=True)
         self.states.close()
+        self.alarms.close()
         self.sagemaker.close()
         self.bedrock.close()
         self.models.close()

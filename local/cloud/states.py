@@ -43,8 +43,10 @@ def interpreter(settings: Settings, client: Callable, on_status: Callable):
 class StateMachines:
     """handle(action, params) answers the API."""
 
-    def __init__(self, settings: Settings, identities: Identities) -> None:
+    def __init__(self, settings: Settings, identities: Identities, heard: Callable[[dict], None]) -> None:
+        """heard(execution) is told of every change of an execution, as DescribeExecution answers it."""
         self._identities = identities
+        self._heard = heard
         module, _, factory = settings.states.partition(":")
         make = getattr(importlib.import_module(module), factory)
         self._engine = make(settings, self._client, self._status_changed)
@@ -111,6 +113,7 @@ class StateMachines:
         """
         text = json.dumps(_status_detail(execution))
         emulator.emit("aws.states", "Step Functions Execution Status Change", text, [execution["executionArn"]])
+        self._heard(execution)
 
     # -- CloudFormation: AWS::StepFunctions::StateMachine ---------------------------------------------
 

@@ -25,6 +25,11 @@ RUN = {
     "make demo": Run({"make": "make --dry-run"}, says="toolsmith demo --out build/demo"),
     "make test": Run({"make": "make --dry-run"}, says="-m pytest"),
     '.venv/bin/toolsmith ask "Is 17 CFR 240.10b-5 still good law?"': Run(says="\ncategory "),
+    'curl --aws-sigv4 aws:amz:us-east-1:lambda --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" '
+    '-H "x-amz-security-token: $AWS_SESSION_TOKEN" -H "content-type: application/json" '
+    """-d '{"question": "Is 17 CFR 240.10b-5 still good law?"}' ASSISTANT_URL""": Run(
+        {"ASSISTANT_URL": "{AssistantUrl}"}, says='"category"'
+    ),
     "aws s3 cp filing.txt s3://INTAKE_BUCKET/incoming/": Run({"INTAKE_BUCKET": "{IntakeBucket}"}, says="upload: "),
     "toolsmith evaluator --stack toolsmith-prod": Run(
         {"toolsmith-prod": "toolsmith"}, says="hub-content/toolsmith/JsonDoc/reward"
@@ -62,9 +67,6 @@ LEFT_OUT = {
     "--capabilities CAPABILITY_IAM --parameter-overrides BusName=BUS "
     "SlackWebhook=https://hooks.slack.com/services/...": "the local cloud's CloudFormation knows no API destinations; "
     "tests/local/test_cloud_consumers.py deploys the rest",
-    'curl --aws-sigv4 aws:amz:us-east-1:lambda --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" '
-    '-H "x-amz-security-token: $AWS_SESSION_TOKEN" -H "content-type: application/json" '
-    """-d '{"question": "Is 17 CFR 240.10b-5 still good law?"}' ASSISTANT_URL""": "function URLs are off on the laptop",
 }
 
 

@@ -6,9 +6,14 @@ import io
 import json
 import os
 import time
+import urllib.error
+import urllib.request
 import zipfile
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from local.cloud import Cloud
 from tests.local.cloud_harness import client, make_cloud, make_role, received, until
@@ -205,3 +210,42 @@ def test_an_event_that_a_function_fails_on_is_tried_three_times_and_kept(cloud):
     assert kept["requestContext"]["condition"] == "RetriesExhausted"
     logs = client(cloud, "logs").filter_log_events(logGroupName="/aws/lambda/probe", filterPattern='"event"')["events"]
     assert len([line for line in logs if json.dumps(given) in line["message"]]) == 3
+
+
+def posted(cloud: Cloud, url: str, keys: dict[str, str], body: bytes = b'{"q": 1}') -> tuple[int, str]:
+    """Status and body of a signed POST to a function URL."""
+    request = AWSRequest("POST", url, headers={"content-type": "application/json"}, data=body)
+    SigV4Auth(Credentials(*keys.values()), "lambda", "us-east-1").add_auth(request)
+    wire = urllib.request.Request(url, body, dict(request.headers), method="POST")
+    try:
+        with urllib.request.urlopen(wire, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_a_function_url_takes_signed_requests_of_those_who_may_call_it(cloud):
+    functions, sts = client(cloud, "lambda"), client(cloud, "sts")
+    functions.create_function_url_config(FunctionName="probe", AuthType="AWS_IAM")
+    url = functions.get_function_url_config(FunctionName="probe")["FunctionUrl"]
+    assert url.startswith(cloud.endpoint)
+    root = {name: cloud.env()[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    status, text = posted(cloud, url, root)
+    assert (status, json.loads(text)["hello"]) == (200, "from the layer")
+    heard = next(line for line in reversed(log_of(cloud, "probe")) if line.startswith("event "))
+    event = json.loads(heard.removeprefix("event "))
+    assert (event["version"], event["body"], event["isBase64Encoded"]) == ("2.0", '{"q": 1}', False)
+    assert event["requestContext"]["http"]["method"] == "POST"
+    assert posted(cloud, url, {**root, "AWS_SECRET_ACCESS_KEY": "wrong"})[0] == 403
+    arn = functions.get_function(FunctionName="probe")["Configuration"]["FunctionArn"]
+    account = "arn:aws:iam::123456789012:root"
+    for name, allowed, expected in (("caller", ("lambda:InvokeFunctionUrl", arn), 200), ("other", ("s3:*", "*"), 403)):
+        role = make_role(cloud, name, account, allowed)
+        keys = sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+        del keys["Expiration"]
+        assert posted(cloud, url, keys)[0] == expected
+
+
+def log_of(cloud: Cloud, name: str) -> list[str]:
+    return [event["message"] for event in client(cloud, "logs").filter_log_events(
+        logGroupName=f"/aws/lambda/{name}")["events"]]  # fmt: skip

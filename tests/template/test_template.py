@@ -236,7 +236,7 @@ def test_what_must_not_go_unseen_has_an_alarm():
     assert aged == {json.dumps({"!GetAtt": f"{name}.QueueName"}) for name in queues}
     assert {"TeacherThrottled", "GraderErrors"} <= {metric for metric, _ in watched}
     for alarm in alarms:
-        assert alarm["TreatMissingData"] == "notBreaching" and len(alarm["AlarmDescription"].split()) > 8
+        assert alarm["TreatMissingData"] == "notBreaching" and len(str(alarm["AlarmDescription"]).split()) > 8
 
 
 def dashboard():

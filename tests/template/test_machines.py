@@ -79,7 +79,7 @@ POLICY = {
 OWN = {  # what a state retries besides, or instead
     "Teach": ((("TeacherThrottled",), 8, 2, 12, 900), TURN, (("TeacherTimeout",), 5, 2, 1, 60), HICCUP, SLOW),
     "Fetch": ((("SourceUnavailable",), 60, 2, 6, 900), TURN, HICCUP, SLOW),
-    "AskModel": ((("ThrottlingException",), 8, 2, 12, 900), TURN, HICCUP, SLOW),
+    "AskModel": ((("ModelUnavailable",), 8, 2, 12, 900), TURN, HICCUP, SLOW),
     # that there is none, or one already, is no failure, and is caught
     **dict.fromkeys(("FindDeployment", "RemoveDeployment", "DeployCandidate", "RemoveCandidate"),
                     ((BEDROCK, 5, 2, 6, 120),)),

@@ -1,9 +1,12 @@
 """Questions put to a model by a function that may be cut off at any time."""
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from tests.unit.memory import MemoryStore
+from toolsmith.aws.asked_model import AskedModel
 from toolsmith.customization import outputs
+from toolsmith.errors import ModelUnavailable
 from toolsmith.pipeline import asking
 
 KEY = "runs/r/output/j/inference_output.jsonl"
@@ -59,3 +62,33 @@ def test_a_call_that_is_throttled_keeps_what_was_answered(work):
     with pytest.raises(RuntimeError):
         ask(Runtime(most=70), work)
     assert len(work.read_lines(KEY)) == 64
+
+
+class Failing:
+    """Converse that fails so."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def converse(self, **body):
+        raise self.error
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "Converse")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [refused("ThrottlingException"), refused("ModelTimeoutException"), refused("ModelNotReadyException"),
+     ReadTimeoutError(endpoint_url="e"), EndpointConnectionError(endpoint_url="e")],
+    ids=str,
+)  # fmt: skip
+def test_what_passes_is_raised_as_what_the_machine_waits_for(work, error):
+    with pytest.raises(ModelUnavailable, match="^m: "):
+        ask(AskedModel(Failing(error)), work)
+
+
+def test_what_does_not_pass_stays_what_it_is(work):
+    with pytest.raises(ClientError, match="AccessDenied"):
+        ask(AskedModel(Failing(refused("AccessDeniedException"))), work)

@@ -33,6 +33,10 @@ class TeacherTimeout(ToolsmithError):
     """The teacher took too long; deterministic for a given chunk, so retried once at most."""
 
 
+class ModelUnavailable(ToolsmithError):
+    """A model that is asked for an evaluation is throttled, not ready, or does not answer in time; that passes."""
+
+
 class TeacherUnavailable(ToolsmithError):
     """The teacher cannot be used at all (no access, end of life, wrong region): a person must act."""
 

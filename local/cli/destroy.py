@@ -1,5 +1,6 @@
 """`toolsmith destroy`: says what will stay and what that costs, then deletes the stack."""
 
+import re
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -14,6 +15,8 @@ from local.cli.place import Place, place_of
 # backup, and a custom model of Bedrock.
 S3_GIGABYTE, TABLE_GIGABYTE, CUSTOM_MODEL = 0.023, 0.25 + 0.20, 1.95
 MOST = 200_000
+# What the machine deploys for as long as it asks a candidate; it stays where asking failed, so that a redrive goes on.
+_CANDIDATE = re.compile(r"run-.+-evaluate-.+-\d+$")
 LOOKS, PAUSE = 1200, 3  # an hour
 
 
@@ -93,11 +96,13 @@ def _models(place: Place) -> list[str]:
     bedrock, lines = place.client("bedrock"), []
     for page in bedrock.get_paginator("list_custom_model_deployments").paginate():
         for each in page.get("modelDeploymentSummaries", []):
-            if each["customModelDeploymentName"] == place.stack:
-                arn = each["customModelDeploymentArn"]
-                lines.append(f"  deployment {arn}: it goes on answering, at the price of its tokens")
-                command = "delete-custom-model-deployment --custom-model-deployment-identifier"
-                lines.append(f"    aws bedrock {command} {arn}")
+            name, arn = each["customModelDeploymentName"], each["customModelDeploymentArn"]
+            remove = f"    aws bedrock delete-custom-model-deployment --custom-model-deployment-identifier {arn}"
+            if name == place.stack:
+                lines += [f"  deployment {arn}: it goes on answering, at the price of its tokens", remove]
+            elif _CANDIDATE.match(name):
+                lines += [f"  deployment {name}, of this stack or another: a run failed while it asked this candidate; "
+                          "costs nothing while nobody asks it", remove]  # fmt: skip
     for page in bedrock.get_paginator("list_custom_models").paginate():
         for each in page.get("modelSummaries", []):
             if each["modelName"].startswith("run-"):

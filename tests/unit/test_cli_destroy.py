@@ -14,7 +14,7 @@ OUTPUTS = {"IntakeBucket": "intake", "WorkBucket": "work", "LedgerTable": "ledge
 VERSIONS = {"intake": [{"Size": 1_000_000_000}] * 3, "work": [{"Size": 10}]}
 MODELS = [{"modelName": "run-1-rft", "modelArn": "arn:model/1"}, {"modelName": "somebody-elses", "modelArn": "arn:2"}]
 DEPLOYED = [{"customModelDeploymentName": name, "customModelDeploymentArn": f"arn:deployment/{name}"} for name in
-            ("prod", "other")]  # fmt: skip
+            ("prod", "other", "run-5-evaluate-more-sft-1")]  # fmt: skip
 
 
 class Account:
@@ -78,6 +78,8 @@ def test_what_stays_is_said_with_its_price_and_the_command_that_removes_it(accou
     assert "bucket work: 1 object versions, 0.0 MB, under 0.01 USD a month" in said
     assert "run-1-rft" in said and "somebody-elses" not in said
     assert "arn:deployment/prod" in said and "arn:deployment/other" not in said
+    assert "deployment run-5-evaluate-more-sft-1, of this stack or another: a run failed while it asked" in said
+    assert "--custom-model-deployment-identifier arn:deployment/run-5-evaluate-more-sft-1\n" in said
     for command in ("delete-bucket", "delete-table", "delete-custom-model ", "delete-custom-model-deployment"):
         assert command in said
     assert account.deleted == []

@@ -11,7 +11,7 @@ from toolsmith.pipeline import approval
 @handler
 def app(event: dict[str, Any]) -> None:
     """{"run", "token", "asked_before"} -> a mail and an event "Approval Requested"."""
-    now, stack = datetime.now(UTC), wiring.setting("POWERTOOLS_SERVICE_NAME")
+    now, stack = datetime.now(UTC), wiring.named_stack()
     asked = int(event["asked_before"])
     request = approval.ask(wiring.work(), wiring.ledger(), event["run"], event["token"], asked, now, stack)
     wiring.bus().tell("Approval Requested", request.detail)

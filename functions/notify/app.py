@@ -10,6 +10,5 @@ from toolsmith.reporting.mail import compose
 @handler
 def app(event: dict[str, Any]) -> None:
     """One EventBridge event -> one SNS message."""
-    stack = wiring.setting("POWERTOOLS_SERVICE_NAME")
-    mail = compose(event["detail-type"], event["detail"], event.get("region", ""), stack)
+    mail = compose(event["detail-type"], event["detail"], event.get("region", ""), wiring.named_stack())
     wiring.client("sns").publish(TopicArn=wiring.setting("TOPIC_ARN"), Subject=mail.subject, Message=mail.text)

@@ -35,6 +35,15 @@ def test_people_are_told_the_money_and_both_commands(place):
     assert request.subject.isascii() and len(request.subject) <= 100
 
 
+def test_a_run_without_prices_is_not_said_to_cost_nothing(place):
+    work, ledger = place
+    work.write_json("runs/run-1/plan.json", {**PLAN, "estimated_usd": 0.0, "estimate": [{**PLAN["estimate"][0], "usd": 0.0}]})
+    request = approval.ask(work, ledger, "run-1", "token-1", 0, NOON)
+    assert "cost unknown" in request.subject
+    assert "billed by the token" in request.text
+    assert "0.00" not in request.text + request.detail["verdict"]
+
+
 def test_the_token_lies_in_the_row_of_the_run_and_nowhere_else(place):
     work, ledger = place
     request = approval.ask(work, ledger, "run-1", "token-1", 0, NOON)

@@ -46,6 +46,12 @@ def test_commands_that_are_named_exist(detail_type):
             main._parser().parse_args(words)
 
 
+def test_a_run_without_prices_is_not_said_to_cost_nothing():
+    mail = compose("Cost Estimated", {**sample("Cost Estimated"), "estimated_usd": 0.0}, "us-east-1")
+    assert "has no estimate of its cost" in mail.subject and "0.00" not in mail.text
+    assert "billed by the\ntoken" in mail.text
+
+
 @pytest.mark.parametrize(
     ("detail_type", "said"),
     [

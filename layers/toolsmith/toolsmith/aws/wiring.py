@@ -25,6 +25,11 @@ def setting(name: str) -> str:
     return os.environ[name]
 
 
+def named_stack() -> str:
+    """The stack that commands in a mail name; empty on a laptop, whose endpoint is not AWS's and which they find."""
+    return "" if os.environ.get("AWS_ENDPOINT_URL") else setting("POWERTOOLS_SERVICE_NAME")
+
+
 def number(name: str) -> int:
     return int(setting(name))
 

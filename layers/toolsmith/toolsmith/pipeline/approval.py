@@ -30,15 +30,17 @@ def ask(
     plan = work.read_json(f"runs/{run}/plan.json")
     expires = (now + EACH * max(1, ASKS - asked_before)).strftime("%Y-%m-%dT%H:%M:%SZ")
     ledger.update("RUN", run, {"approval": {"token": token, "expires_at": expires}})
-    money = f"{plan['estimated_usd']:,.2f} USD of a budget of {plan['budget_usd']:,.2f} USD"
+    usd = plan["estimated_usd"]
+    money = f"estimated at {usd:,.2f} USD of a budget of {plan['budget_usd']:,.2f} USD" if usd else "of unknown cost"
     learned = f"{plan['examples']:,} examples of {len(plan['documents']):,} documents"
-    lines = [f"  {entry['stage']}: {entry['instance_count']} x {entry['instance_type']}, {entry['hours']:g} h, "
-             f"{entry['usd']:,.2f} USD" for entry in plan["estimate"]]  # fmt: skip
+    unpriced = "" if usd else "No price is known for its jobs; those without instances are billed by the token."
+    lines = [f"  {entry['stage']}: {entry['instance_count']} x {entry['instance_type']}, {entry['hours']:g} h"
+             + (f", {entry['usd']:,.2f} USD" if entry["usd"] else "") for entry in plan["estimate"]]  # fmt: skip
     detail = {
         "version": "1",
         "run": run,
         "candidate": f"{plan['student']} trained on {learned}",
-        "verdict": f"estimated at {money}; every check that costs nothing has passed",
+        "verdict": f"{money}; every check that costs nothing has passed",
         "report": work.uri(f"runs/{run}/plan.json"),
         "approve": f"toolsmith approve {run}",
         "reject": f"toolsmith reject {run}",
@@ -46,9 +48,10 @@ def ask(
     }
     at = f" --stack {stack}" if stack else ""
     text = "\n".join(
-        [f"{run} waits for your approval: it is estimated at {money}.", f"It learns from {learned}.", "", *lines, "",
+        [f"{run} waits for your approval: it is {money}.", f"It learns from {learned}.", unpriced, *lines, "",
          f"Without an answer by {expires} the run ends, and nothing is spent.", "", "Next, one of:",
          f"    {detail['approve']}{at}", f"    {detail['reject']}{at}", ""]
     )  # fmt: skip
     again = "reminder: " if asked_before else ""
-    return Request(f"Toolsmith: {again}{run} waits for approval ({plan['estimated_usd']:,.0f} USD)", text, detail)
+    cost = f"{usd:,.0f} USD" if usd else "cost unknown"
+    return Request(f"Toolsmith: {again}{run} waits for approval ({cost})", text, detail)

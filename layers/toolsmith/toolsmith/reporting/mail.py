@@ -11,6 +11,10 @@ from toolsmith.reporting.breakdown import label
 
 MAX_SUBJECT = 100
 MAX_FIELD = 1200
+UNPRICED = (
+    "recipes/prices.json has no price for its jobs. Nothing was spent yet. Jobs without instances are billed by the\n"
+    "token, and BudgetUsd does not hold them back; the jobs of a laptop cost nothing."
+)
 
 Detail = Mapping[str, Any]
 
@@ -126,10 +130,12 @@ def _document_rejected(detail: Detail, region: str) -> Message:
 
 
 def _cost_estimated(detail: Detail, region: str) -> Message:
+    known = detail["estimated_usd"] > 0
     return Message(
-        f"{detail['run']} will cost about {detail['estimated_usd']:,.2f} USD",
+        f"{detail['run']} will cost about {detail['estimated_usd']:,.2f} USD" if known
+        else f"{detail['run']} has no estimate of its cost",
         (
-            f"Budget: {detail['budget_usd']:,.2f} USD. Nothing was spent yet.",
+            f"Budget: {detail['budget_usd']:,.2f} USD. Nothing was spent yet." if known else UNPRICED,
             f"It learns from {detail['examples']:,} examples of {detail['documents']:,} documents.",
         ),
         following=(f"toolsmith watch {detail['run']}",),

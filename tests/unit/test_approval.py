@@ -37,7 +37,8 @@ def test_people_are_told_the_money_and_both_commands(place):
 
 def test_a_run_without_prices_is_not_said_to_cost_nothing(place):
     work, ledger = place
-    work.write_json("runs/run-1/plan.json", {**PLAN, "estimated_usd": 0.0, "estimate": [{**PLAN["estimate"][0], "usd": 0.0}]})
+    free = {**PLAN, "estimated_usd": 0.0, "estimate": [{**PLAN["estimate"][0], "usd": 0.0}]}
+    work.write_json("runs/run-1/plan.json", free)
     request = approval.ask(work, ledger, "run-1", "token-1", 0, NOON)
     assert "cost unknown" in request.subject
     assert "billed by the token" in request.text

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from toolsmith import events
+from toolsmith.aws import wiring
 from toolsmith.reporting.mail import MAX_SUBJECT, compose, console
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,3 +131,10 @@ def test_an_unknown_event_or_detail_is_shown_as_it_is(detail_type):
 def test_links_lead_to_the_console_of_the_partition(region, host):
     assert console(region) == f"https://{host}"
     assert f"https://{host}/" in compose("Model Registered", sample("Model Registered"), region).text
+
+
+@pytest.mark.parametrize(("endpoint", "named"), [("", "prod"), ("http://127.0.0.1:4566", "")])
+def test_commands_name_the_stack_on_aws_and_none_on_a_laptop(monkeypatch, endpoint, named):
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "prod")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    assert wiring.named_stack() == named

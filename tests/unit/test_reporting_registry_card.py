@@ -41,6 +41,8 @@ def test_a_card_fits_the_schema_and_holds_the_numbers_of_the_report(work):
     (group,) = card["evaluation_details"][names.index("RFT")]["metric_groups"]
     assert group["metric_data"][0]["value"] == report["arms"]["rft"]["score"]["mean"]
     assert report["outcome"]["model_arn"] in card["model_overview"]["model_artifact"]
+    counts = {arm: (found["questions"], found["documents"]) for arm, found in report["arms"].items()}
+    assert set(counts) > {"constant", "rft"} and len(set(counts.values())) == 1 and 0 not in counts["constant"]
 
 
 def test_texts_that_are_too_long_are_cut(work):

@@ -58,7 +58,8 @@ def fixed_arms(train: list[dict[str, Any]], references: list[dict[str, Any]]) ->
     found = {}
     for name, answer in answers.items():
         rows = [score_row(row, answer(row["reference"])) for row in references]
-        found[name] = {"arm": name, **summary(rows)}
+        counted = {"questions": len(rows), "documents": len({row["document"] for row in rows})}
+        found[name] = {"arm": name, **counted, **summary(rows)}
     return found
 
 

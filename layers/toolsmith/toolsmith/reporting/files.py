@@ -60,8 +60,9 @@ def _arm(measure: Mapping[str, Any]) -> dict[str, Any]:
     for row in rows:
         found.setdefault(row["category"], []).append(row["score"])
     brief["categories"] = {name: sum(values) / len(values) for name, values in sorted(found.items())}
-    brief["questions"] = len(rows)
-    brief["documents"] = len({row["document"] for row in rows})
+    # arms that need no model keep their counts only
+    brief["questions"] = len(rows) or measure.get("questions", 0)
+    brief["documents"] = len({row["document"] for row in rows}) or measure.get("documents", 0)
     return brief
 
 

@@ -132,6 +132,37 @@ def test_of_a_job_that_began_anew_the_newest_log_is_read():
     assert told.step == 7
 
 
+class OneJob:
+    """A SageMaker with one job, described so, and logs of nothing."""
+
+    def __init__(self, **described):
+        self.described = {"TrainingJobStatus": "InProgress", "SecondaryStatus": "Training", **described}
+
+    def describe_training_job(self, TrainingJobName):
+        return self.described
+
+    def describe_log_streams(self, **_):
+        raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "DescribeLogStreams")
+
+
+@pytest.mark.parametrize(
+    ("described", "step", "doing"),
+    [
+        ({"ProgressInfo": {"CurrentStep": 3, "CurrentEpoch": 2, "TotalStepCountPerEpoch": 10}}, 13, None),
+        ({"ProgressInfo": {"CurrentStep": 3, "CurrentEpoch": 1, "TotalStepCountPerEpoch": 10}}, 3, None),
+        ({"ServerlessJobConfig": {"JobType": "FineTuning"}}, None, None),
+        ({"SecondaryStatus": "Pending"}, None, "waits for instances"),
+        ({"SecondaryStatus": "Downloading"}, None, "loads its data"),
+    ],
+)
+def test_of_a_job_without_a_log_the_service_tells_what_it_knows(described, step, doing):
+    sagemaker = OneJob(**described)
+    jobs = Jobs.__new__(Jobs)
+    jobs._clients = {"sagemaker": sagemaker, "logs": sagemaker}
+    told = jobs._training("run-1-sft-1", "run-1")
+    assert (told.job, told.step, told.doing) == ("sft-1", step, doing)
+
+
 def test_nothing_known_is_nothing_said():
     assert foresee(State()) == ""
     assert foresee(State(usd=12.5, eta_seconds=120)) == " · 12.50 USD so far · about 2 min left"

@@ -10,6 +10,7 @@ import pytest
 from toolsmith.customization import classify_failure, cost, failure_class, load_profile, read_output
 from toolsmith.customization.outputs import check_finite, check_learning, inference_text, read_files
 from toolsmith.errors import ArtefactMissing, InvalidInput, TrainingDiverged
+from toolsmith.pipeline import training
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKPOINT = "s3://customer-escrow-111122223333-smtj-abcdef/run-1-sft-1/step_100"
@@ -208,3 +209,11 @@ def test_every_instance_of_the_recipes_has_a_price():
 def test_the_readme_shows_the_table_that_the_prices_give():
     table = cost.markdown_table(load_profile("nova-2-lite").stages, cost.prices())
     assert table in (ROOT / "README.md").read_text(encoding="utf-8"), f"README.md lacks the lines:\n{table}"
+
+
+def test_a_stopped_job_of_bedrock_is_said_to_be_stopped_and_not_shown_as_it_was_described():
+    cause = json.dumps({"JobName": "run-1-sft-1", "Status": "Stopped", "HyperParameters": {"epochCount": "6"}})
+    told = training.explain(cause)
+    assert (told["job"], told["reason"]) == ("run-1-sft-1", "it is Stopped")
+    failed = {"JobName": "run-1-sft-1", "Status": "Failed", "FailureMessage": "no rows"}
+    assert training.explain(json.dumps(failed))["reason"] == "no rows"

@@ -189,7 +189,8 @@ def explain(cause: str) -> dict[str, str]:
     except ValueError:
         described = {}
     said = ("FailureReason", "FailureMessage", "SecondaryStatus")
-    reason = next((described[key] for key in said if described.get(key)), cause)
+    status = described.get("Status")  # Bedrock says no more of a job that somebody stopped
+    reason = next((described[key] for key in said if described.get(key)), f"it is {status}" if status else cause)
     return {
         "class": outputs.classify_failure(reason),
         "reason": reason[:1000],

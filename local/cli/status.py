@@ -244,7 +244,7 @@ def _wordings(text: str) -> str:
 def _describe_job(job: JobState) -> str:
     words = [job.job]
     if job.doing:
-        words.append(f"{job.doing}, {outlook.spent(job.seconds)}" if job.seconds else job.doing)
+        words.append(f"{job.doing}, {outlook.spent(job.seconds)}" if job.seconds >= 1 else job.doing)
     if job.step is not None:
         words.append(f"step {job.step}")
     if job.evaluated:

@@ -70,7 +70,7 @@ def staying(place: Place) -> list[str]:
     usd = described.get("TableSizeBytes", 0) / 1e9 * TABLE_GIGABYTE
     lines.append(f"  table {table}, with its backup: {described.get('ItemCount', 0):,} rows, {_priced(usd)}")
     lines.append(f"    aws dynamodb delete-table --table-name {table}")
-    lines += [*_models(place), *_packages(place), *_hub(place)]
+    lines += [*_models(place), *_packages(place), *_cards(place), *_hub(place)]
     lines.append("  the code that `sam deploy` uploaded, in the SAM CLI's bucket that all stacks share: under 0.01 USD")
     return lines
 
@@ -118,10 +118,21 @@ def _packages(place: Place) -> list[str]:
     packages = [each["ModelPackageArn"] for page in pages for each in page["ModelPackageSummaryList"]]
     name = group.rpartition("/")[2]
     return [
-        f"  model package group {name} with the {len(packages)} packages of serverless runs: has no price of its own",
+        f"  model package group {name}, packages of serverless runs in it: {len(packages)}; has no price of its own",
         *(f"    aws sagemaker delete-model-package --model-package-name {arn}" for arn in packages),
         f"    aws sagemaker delete-model-package-group --model-package-group-name {name}",
     ]
+
+
+def _cards(place: Place) -> list[str]:
+    """The model cards that runs left where ModelCards is on."""
+    lines = []
+    for page in place.client("sagemaker").get_paginator("list_model_cards").paginate(NameContains="run"):
+        for each in page["ModelCardSummaries"]:
+            if (name := each["ModelCardName"]).startswith("run-"):
+                lines.append(f"  model card {name}, of this stack or another: costs nothing")
+                lines.append(f"    aws sagemaker delete-model-card --model-card-name {name}")
+    return lines
 
 
 def _hub(place: Place) -> list[str]:

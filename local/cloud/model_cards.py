@@ -97,7 +97,7 @@ CONTENT = _object(
 
 
 class ModelCards:
-    """Create, update, describe and list."""
+    """Create, update, describe, list and delete."""
 
     def __init__(self, settings: Settings) -> None:
         self._versions = Records(settings.data / "sagemaker" / "model-cards")
@@ -106,6 +106,7 @@ class ModelCards:
             "UpdateModelCard": self._update,
             "DescribeModelCard": self._describe,
             "ListModelCards": self._list,
+            "DeleteModelCard": self._delete,
         }
 
     def _create(self, params: dict) -> dict:
@@ -155,6 +156,10 @@ class ModelCards:
                 and params.get("ModelCardStatus") in (None, card["ModelCardStatus"])
             ]
         }
+
+    def _delete(self, params: dict) -> dict:
+        self._versions.remove(self._find(params["ModelCardName"])[0]["ModelCardName"])
+        return {}
 
     def _find(self, identifier: str) -> list[dict]:
         found = self._versions.get(identifier.rpartition("/")[2])

@@ -281,8 +281,9 @@ def test_a_model_card_is_kept_in_versions_and_found_by_name(cloud):
         sagemaker.update_model_card(ModelCardName="run-1", Content=json.dumps(CARD))
     (listed,) = sagemaker.list_model_cards(NameContains="run")["ModelCardSummaries"]
     assert listed["ModelCardArn"] == newest["ModelCardArn"]
+    sagemaker.delete_model_card(ModelCardName="run-1")
     with pytest.raises(sagemaker.exceptions.ResourceNotFound):
-        sagemaker.describe_model_card(ModelCardName="run-2")
+        sagemaker.describe_model_card(ModelCardName="run-1")
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,10 @@ class Account:
     def get_paginator(self, method):
         return Account(method)
 
-    def paginate(self, Bucket="", ModelPackageGroupName=""):
+    def paginate(self, Bucket="", ModelPackageGroupName="", NameContains=""):
         packages = [{"ModelPackageArn": PACKAGE}] if ModelPackageGroupName == GROUP else []
         return [{"list_object_versions": {"Versions": VERSIONS.get(Bucket, [])},
+                 "list_model_cards": {"ModelCardSummaries": [{"ModelCardName": "run-1"}, {"ModelCardName": "rerun"}]},
                  "list_model_packages": {"ModelPackageSummaryList": packages},
                  "list_custom_models": {"modelSummaries": MODELS},
                  "list_custom_model_deployments": {"modelDeploymentSummaries": DEPLOYED}}[self.method]]  # fmt: skip
@@ -80,7 +81,9 @@ def test_what_stays_is_said_with_its_price_and_the_command_that_removes_it(accou
     assert "arn:deployment/prod" in said and "arn:deployment/other" not in said
     assert "deployment run-5-evaluate-more-sft-1, of this stack or another: a run failed while it asked" in said
     assert "--custom-model-deployment-identifier arn:deployment/run-5-evaluate-more-sft-1\n" in said
-    for command in ("delete-bucket", "delete-table", "delete-custom-model ", "delete-custom-model-deployment"):
+    assert "model card run-1, of this stack or another" in said and "rerun" not in said
+    for command in ("delete-bucket", "delete-table", "delete-custom-model ", "delete-custom-model-deployment",
+                    "delete-model-card --model-card-name run-1\n"):  # fmt: skip
         assert command in said
     assert account.deleted == []
 
@@ -88,7 +91,7 @@ def test_what_stays_is_said_with_its_price_and_the_command_that_removes_it(accou
 def test_the_packages_of_serverless_runs_are_told_before_their_group_which_must_be_empty_first(account, capsys):
     assert main(["destroy", "--stack", "prod", "--dry-run"]) == 0
     said = capsys.readouterr().out
-    assert "model package group prod-1a2b3c4d with the 1 packages of serverless runs" in said
+    assert "model package group prod-1a2b3c4d, packages of serverless runs in it: 1;" in said
     package = said.index(f"aws sagemaker delete-model-package --model-package-name {PACKAGE}\n")
     group = said.index("aws sagemaker delete-model-package-group --model-package-group-name prod-1a2b3c4d\n")
     assert package < group

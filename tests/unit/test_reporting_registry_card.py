@@ -45,6 +45,13 @@ def test_a_card_fits_the_schema_and_holds_the_numbers_of_the_report(work):
     assert set(counts) > {"constant", "rft"} and len(set(counts.values())) == 1 and 0 not in counts["constant"]
 
 
+def test_a_model_that_is_its_own_checkpoint_stands_there_once(work):
+    report = copy.deepcopy(work.read_json(f"runs/{RUN}/report.json"))
+    report["lineage"]["jobs"]["rft"]["checkpoint"] = report["lineage"]["model_arn"]
+    artefacts = registry_card.content(report)["model_overview"]["model_artifact"]
+    assert len(artefacts) == len(set(artefacts)) == 2
+
+
 def test_texts_that_are_too_long_are_cut(work):
     report = {**work.read_json(f"runs/{RUN}/report.json"), "verdict": "x" * 5000}
     jsonschema.validate(registry_card.content(report), CONTENT)

@@ -83,7 +83,7 @@ def _details(report: Report) -> dict[str, str]:
 
 
 def _texts(values: Iterable[Any]) -> list[str]:
-    return [_cut(value) for value in values if value][:MOST_DATASETS]
+    return list(dict.fromkeys(_cut(value) for value in values if value))[:MOST_DATASETS]
 
 
 def _cut(value: Any, most: int = MOST_TEXT) -> str:

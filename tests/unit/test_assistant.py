@@ -135,7 +135,14 @@ def test_an_answer_without_calls_looks_nothing_up(corpus, block):
 
 def test_a_call_that_does_not_bind_says_why(corpus):
     reply = ask(corpus, "hi", plan("x", ("statute_retrieval", {"regulations": "17 CFR 240.16b-3"})))
-    assert reply.steps[0].result["status"] == "invalid" and "regulation" in reply.answer
+    assert reply.steps[0].result["status"] == "invalid"
+    missing, unknown = "statute_retrieval needs regulation", "statute_retrieval has no 'regulations'"
+    assert reply.answer == f"A call that the model planned could not be run: {missing}; {unknown}."
+
+
+def test_a_tool_that_does_not_exist_is_said_in_words(corpus):
+    reply = ask(corpus, "hi", plan("x", ("17 CFR 240.16b-3", {})))
+    assert reply.answer.startswith("A call that the model planned could not be run: '17 CFR 240.16b-3' is none of ")
 
 
 def test_tool_use_blocks_count_as_calls(corpus):

@@ -103,7 +103,8 @@ def _say_citation(step: Step) -> str:
 
 
 def _say_other(step: Step) -> str:
-    return f"{step.name}: {'; '.join(step.result.get('errors', [step.result['status']]))}."
+    errors = step.result.get("errors", [step.result["status"]])
+    return f"A call that the model planned could not be run: {'; '.join(e.partition(': ')[2] or e for e in errors)}."
 
 
 def _checked(say):

@@ -53,7 +53,7 @@ def run(arguments) -> int:
     if arguments.fresh:
         cloud.stop()
         shutil.rmtree(home, ignore_errors=True)
-    teacher.apply(cloud)
+    teacher.apply(cloud, arguments.mlflow)
     home.mkdir(parents=True, exist_ok=True)
     clock = Stopwatch()
     cloud.start()

@@ -22,10 +22,11 @@ class Chosen:
     parameters: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
 
-    def apply(self, cloud: Cloud) -> None:
-        """Hand the settings to a cloud that is started next. Raises Misused where it runs already."""
-        if self.settings and cloud.running:
-            raise Misused("the cloud is running with the teacher it was started with; stop it first")
+    def apply(self, cloud: Cloud, mlflow: str = "") -> None:
+        """Hand the settings to a cloud that is started next. Raises Misused where it runs already and would have
+        another teacher, or log elsewhere than to the address `mlflow`."""
+        if (self.settings or mlflow) and cloud.running:
+            raise Misused("the cloud is running with the teacher and the MLflow it was started with; stop it first")
         os.environ.update(self.environment)
 
 

@@ -16,7 +16,7 @@ def run(arguments) -> int:
     teacher = teachers.chosen(arguments)
     chosen = {**teacher.parameters, **stack.placed(arguments.on, arguments.mlflow)}
     cloud = cloud_of(arguments, follow=True, mlflow=arguments.mlflow, **teacher.settings)
-    teacher.apply(cloud)
+    teacher.apply(cloud, arguments.mlflow)
     mine = not cloud.running
     cloud.start()
     try:

@@ -18,7 +18,7 @@ from toolsmith.errors import ArtefactMissing
 NEEDED = ("GetExperimentByName", "CreateExperiment", "CreateRun", "LogBatch", "UpdateRun")
 _AT_ONCE = 1000  # metrics that one call takes
 _ENDS = {"Completed": "FINISHED", "Failed": "FAILED", "Stopped": "KILLED"}
-_PATIENCE = 10  # seconds
+_PATIENCE = 30  # seconds
 
 
 class Unreachable(Exception):

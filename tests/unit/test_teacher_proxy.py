@@ -178,6 +178,8 @@ def test_options_that_do_not_go_together_are_refused(options):
 def test_a_running_cloud_keeps_its_teacher():
     with pytest.raises(Misused, match="stop it first"):
         teachers.chosen(given(teacher_url="http://h/v1")).apply(Running())
+    with pytest.raises(Misused, match="the MLflow it was started with"):
+        teachers.chosen(given()).apply(Running(), "http://127.0.0.1:5000")
     teachers.chosen(given()).apply(Running())
 
 

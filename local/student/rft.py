@@ -31,7 +31,7 @@ from toolsmith.errors import TrainingDiverged
 
 Event = list[dict[str, Any]]
 Grader = Callable[[Event], Event]
-ROWS_A_PASS = 64
+ROWS_A_PASS = 32
 FULL = 1.0 - 1e-6
 
 

@@ -32,6 +32,7 @@ from toolsmith.errors import TrainingDiverged
 Event = list[dict[str, Any]]
 Grader = Callable[[Event], Event]
 ROWS_A_PASS = 32
+ANSWERS_A_PASS = 128  # drawn side by side: each holds the keys and values of its whole length
 FULL = 1.0 - 1e-6
 
 
@@ -219,7 +220,10 @@ class Actor:
         self.model.eval()
         starts = [prompt_ids(self.tokenizer, p.system, p.question) for p in prompts]
         sampler = Sampler(self.model, self.tokenizer.eos_token_id)
-        answers = sampler.sample(starts, each, self.settings.new_tokens, self.settings.temperature)
+        size = max(1, ANSWERS_A_PASS // each)
+        parts = [starts[at : at + size] for at in range(0, len(starts), size)]
+        how = each, self.settings.new_tokens, self.settings.temperature
+        answers = [answer for part in parts for answer in sampler.sample(part, *how)]
         texts = [self.tokenizer.decode(ids, skip_special_tokens=True) for ids in answers]
         owners = [p for p in prompts for _ in range(each)]
         events = [sample_event(p, n, text) for n, (p, text) in enumerate(zip(owners, texts, strict=True))]

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import tarfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -290,21 +289,26 @@ def test_reference_plans_that_earn_everything_are_demonstrated_and_the_rest_is_e
     assert json.loads(shown) == right
 
 
-def test_answers_drawn_in_parts_are_those_of_their_prompts(monkeypatch):
+def test_answers_are_drawn_in_parts_and_stay_with_their_prompts(monkeypatch):
     asked = [records.Prompt(str(n), "S", f"What does {law} say?", {"facts": {}}) for n, law in enumerate(LAWS)]
-    graded = []
+    sizes = []
 
-    def grader(event):
-        graded.append([(s["id"], s["messages"][-1]["content"]) for s in event])
-        return [{"id": s["id"], "aggregate_reward_score": 0.5} for s in event]
+    class Echo:
+        """Answers every prompt with itself."""
 
-    actor = actor_with_demonstrations(grader)
-    actor.settings = replace(actor.settings, temperature=0.0, new_tokens=60)
-    for most in (128, 2):
-        monkeypatch.setattr(rft, "ANSWERS_A_PASS", most)
-        drawn = actor.answer(asked, 2)
-        assert len(drawn.answers) == 2 * len(asked) and drawn.rewards.shape == (len(asked), 2)
-    assert graded[0] == graded[1]
+        def __init__(self, model, end):
+            pass
+
+        def sample(self, prompts, each, most, temperature):
+            sizes.append(len(prompts) * each)
+            return [ids for ids in prompts for _ in range(each)]
+
+    monkeypatch.setattr(rft, "Sampler", Echo)
+    monkeypatch.setattr(rft, "ANSWERS_A_PASS", 5)
+    actor = actor_with_demonstrations(lambda event: [{"id": s["id"], "aggregate_reward_score": 0.5} for s in event])
+    drawn = actor.answer(asked, 2)
+    assert drawn.answers == [ids for ids in drawn.starts for _ in range(2)]
+    assert len(drawn.starts) == len(asked) and max(sizes) <= 5 and drawn.rewards.shape == (len(asked), 2)
 
 
 def test_a_reward_that_grants_nothing_leaves_no_demonstrations():

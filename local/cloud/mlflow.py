@@ -12,11 +12,14 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlencode
 
+import yaml
+
+from toolsmith.customization.findings import walk
 from toolsmith.customization.outputs import JobOutput, read_files
 from toolsmith.errors import ArtefactMissing
 
 NEEDED = ("GetExperimentByName", "CreateExperiment", "CreateRun", "LogBatch", "UpdateRun")
-_AT_ONCE = 1000  # metrics that one call takes
+_AT_ONCE, _PARAMETERS = 1000, 100  # metrics and parameters that one call takes
 _ENDS = {"Completed": "FINISHED", "Failed": "FAILED", "Stopped": "KILLED"}
 _PATIENCE = 30  # seconds
 
@@ -38,17 +41,21 @@ class Tracking:
         made = self._call("runs/create", experiment_id=number, run_name=name, start_time=_now(), tags=listed)
         return {"MlflowExperimentId": number, "MlflowRunId": made["run"]["info"]["run_id"]}
 
-    def log(self, run: str, hyperparameters: dict[str, str], folder: Path) -> None:
-        """Log hyperparameters, and the metrics that a job left in its folder of outputs. Raises Unreachable."""
+    def log(self, run: str, hyperparameters: dict[str, str], base: Path) -> None:
+        """Log hyperparameters, the recipe, and the metrics that a job left in its outputs. Raises Unreachable.
+
+        base: the folder that stands for /opt/ml.
+        """
         now, metrics = _now(), []
-        for number, row in enumerate((left := _left(folder)).metrics, start=1):
+        for number, row in enumerate((left := _left(base / "output" / "data")).metrics, start=1):
             step = int(row.get("step_number", number))
             metrics += [_metric(name, value, now, step) for name, value in row.items() if name != "step_number"]
         for task, scores in left.scores().items():
             metrics += [_metric(f"{task} {name}".replace("|", " "), value, now, 0) for name, value in scores.items()]
-        parameters = [{"key": key, "value": value[:6000]} for key, value in sorted(hyperparameters.items())]
+        given = {**hyperparameters, **_recipe(base / "input" / "data" / "recipe" / "recipe.yaml")}
+        parameters = [{"key": key, "value": value[:6000]} for key, value in sorted(given.items())]
         sound = [metric for metric in metrics if math.isfinite(metric["value"])]
-        self._call("runs/log-batch", run_id=run, params=parameters[:100])
+        self._call("runs/log-batch", run_id=run, params=parameters[:_PARAMETERS])
         for first in range(0, len(sound), _AT_ONCE):
             self._call("runs/log-batch", run_id=run, metrics=sound[first : first + _AT_ONCE])
 
@@ -75,6 +82,14 @@ class Tracking:
             raise Unreachable(f"MLflow at {self._uri} refused {path.partition('?')[0]}: {error.code} {said}") from error
         except (OSError, ValueError) as error:
             raise Unreachable(f"MLflow at {self._uri} cannot be reached: {error}") from error
+
+
+def _recipe(path: Path) -> dict[str, str]:
+    """The settings of a recipe by their dotted keys; MLflow takes no brackets in a key."""
+    if not path.is_file():
+        return {}
+    found = walk(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return {key.replace("[", ".").replace("]", ""): str(value) for key, value in found}
 
 
 def _left(folder: Path) -> JobOutput:

@@ -172,8 +172,8 @@ class SageMaker:
             kind, more = technique(job["AlgorithmSpecification"]["TrainingImage"]), ()
         given = job.get("HyperParameters", {})
 
-        def log(outputs: Path) -> None:
-            self._track(job, lambda tracking, number: tracking.log(number, given, outputs))
+        def log(base: Path) -> None:
+            self._track(job, lambda tracking, number: tracking.log(number, given, base))
 
         run = Run(self._settings, self._identities, job, kind, self.transition, *more, log=log)
         with self._lock:

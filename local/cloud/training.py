@@ -48,8 +48,8 @@ class Run:
     """One attempt at a job. work() blocks until the end; stop() and abandon() may be called from outside.
 
     recipe: its text, where no channel brings it; start: the checkpoint to start from, where no hyperparameter says so;
-    register: called with the last checkpoint, returns members of the job's description. log: called with the folder of
-    outputs before they are delivered.
+    register: called with the last checkpoint, returns members of the job's description. log: called with the folder
+    that stands for /opt/ml, before outputs are delivered.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Run:
         recipe: str | None = None,
         start: str | None = None,
         register: Callable[[str], dict] | None = None,
-        log: Callable[[Path], None] = lambda outputs: None,
+        log: Callable[[Path], None] = lambda base: None,
     ) -> None:
         self._recipe = recipe
         self._start = start
@@ -287,7 +287,7 @@ class Run:
 
     def _deliver(self) -> dict:
         """Upload checkpoints, output.tar.gz and model.tar.gz; returns members of the job's description."""
-        self._log(self._base / "output" / "data")
+        self._log(self._base)
         try:
             checkpoint = self._upload_checkpoints()
             target = self._job["OutputDataConfig"]["S3OutputPath"].rstrip("/") + f"/{self._name}/output"

@@ -39,15 +39,19 @@ def role(cloud) -> str:
     )  # fmt: skip
 
 
+def channel(name: str, uri: str, kind: str = "S3Prefix") -> dict:
+    source = {"S3DataType": kind, "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
+
+
 def request(role: str, name: str, uri: str = "s3://jobs/data/train.jsonl", image: str = "nova:SM-TJ-SFT-V2-latest",
             seconds: int = 60, kind: str = "Converse", **hyperparameters: str) -> dict:  # fmt: skip
-    source = {"S3DataType": kind, "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
     return {
         "TrainingJobName": name,
         "RoleArn": role,
         "AlgorithmSpecification": {"TrainingImage": image, "TrainingInputMode": "File"},
         "HyperParameters": hyperparameters,
-        "InputDataConfig": [{"ChannelName": "train", "DataSource": {"S3DataSource": source}}],
+        "InputDataConfig": [channel("train", uri, kind)],
         "OutputDataConfig": {"S3OutputPath": "s3://jobs/out"},
         "ResourceConfig": {"InstanceType": "ml.p5.48xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30},
         "StoppingCondition": {"MaxRuntimeInSeconds": seconds},
@@ -356,6 +360,7 @@ def tracked(tmp_path_factory):
         s3 = client(made, "s3")
         s3.create_bucket(Bucket="jobs")
         s3.put_object(Bucket="jobs", Key="data/train.jsonl", Body=TRAIN)
+        s3.put_object(Bucket="jobs", Key="recipe.yaml", Body=b"training_config: {optim_config: {lr: 0.01}}")
         yield made
     server.shutdown()
 
@@ -364,7 +369,9 @@ def test_a_job_logs_to_the_mlflow_that_the_cloud_was_started_with(tracked):
     logger = make_role(tracked, "logger", "sagemaker.amazonaws.com", ("s3:*", "*"), ("sagemaker-mlflow:*", MLFLOW))
     sagemaker = client(tracked, "sagemaker")
     for name in ("logged", "again"):
-        sagemaker.create_training_job(**request(logger, name, alpha="64"), MlflowConfig=LOGGED)
+        wish = request(logger, name, alpha="64")
+        wish["InputDataConfig"].append(channel("recipe", "s3://jobs/recipe.yaml"))
+        sagemaker.create_training_job(**wish, MlflowConfig=LOGGED)
         assert ended(tracked, name)["MlflowDetails"] == {"MlflowExperimentId": "7", "MlflowRunId": "r1"}
     sagemaker.create_training_job(**request(logger, "broken", fail="no"), MlflowConfig=LOGGED)
     ended(tracked, "broken")
@@ -373,7 +380,9 @@ def test_a_job_logs_to_the_mlflow_that_the_cloud_was_started_with(tracked):
     assert (opened["experiment_id"], opened["run_name"]) == ("7", "a-run")
     assert opened["tags"] == [{"key": "run", "value": "test"}]
     batches = [body for path, body in heard if path == "runs/log-batch"]
-    assert batches[0]["params"] == [{"key": "alpha", "value": "64"}]
+    assert batches[0]["params"] == [
+        {"key": "alpha", "value": "64"}, {"key": "training_config.optim_config.lr", "value": "0.01"}
+    ]  # fmt: skip
     points = [(m["key"], m["step"], m["value"]) for m in batches[1]["metrics"]]
     assert points == [("training_loss", 1, 1.0), ("training_loss", 3, 0.333)]
     assert [body["status"] for path, body in heard if path == "runs/update"] == ["FINISHED", "FINISHED", "FAILED"]

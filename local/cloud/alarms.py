@@ -49,7 +49,7 @@ class Alarms:
         """Count a change of an execution, as DescribeExecution answers it."""
         with self._lock:
             self._moments[_METRICS[execution["status"]], execution["stateMachineArn"]].append(time.time())
-        if execution["status"] != "RUNNING":
+        if execution["status"] not in ("RUNNING", "SUCCEEDED"):  # the many that go well cost no look of their own
             self._look()
 
     def _work(self) -> None:

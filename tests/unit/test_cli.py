@@ -3,14 +3,17 @@
 import http.server
 import importlib
 import json
+import re
 import threading
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from local.cli import main
+from local.cli import main, stack
+from local.cli.failures import Misused
 from local.cli.main import _parser
+from tests.template.loading import template
 
 
 @pytest.fixture(autouse=True)
@@ -295,3 +298,11 @@ def test_a_report_is_fetched_with_the_page_that_compares_the_runs(ended, monkeyp
 def test_a_request_can_be_asked_for_in_another_place(capsys):
     assert main(["request", "sft", "--on", "serverless"]) == 0
     assert "ServerlessJobConfig" in json.loads(capsys.readouterr().out)
+
+
+def test_jobs_log_to_mlflow_everywhere_but_in_bedrock():
+    arn = stack.placed("serverless", "http://127.0.0.1:5000")["MlflowArn"]
+    assert re.fullmatch(template()["Parameters"]["MlflowArn"]["AllowedPattern"], arn)
+    assert "MlflowArn" not in stack.placed("training-job")
+    with pytest.raises(Misused, match="log to no MLflow"):
+        stack.placed("bedrock", "http://127.0.0.1:5000")

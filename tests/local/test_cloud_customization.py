@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.exceptions import ClientError
@@ -91,17 +92,31 @@ def watched(cloud: Cloud) -> Jobs:
     return Jobs(place)
 
 
-def test_watching_tells_the_phase_of_a_job_while_it_runs_and_its_last_metrics_once_it_ended(cloud, role):
+def test_watching_tells_the_last_metrics_of_a_job_once_it_ended(cloud, role):
     jobs, bedrock = watched(cloud), client(cloud, "bedrock")
     bedrock.create_model_customization_job(**request(role, "run-7-sft-1"))
-    (running,) = jobs.of("run-7")
-    assert (running.job, running.status) == ("sft-1", "InProgress")
-    assert running.doing in ("checks its data", "prepares its data", "trains")
     assert ended(cloud, "run-7-sft-1")["trainingMetrics"] == {"trainingLoss": 0.333}
     (done,) = jobs.of("run-7")
     assert (done.status, done.doing, done.step, done.numbers) == ("Completed", None, 3, {"loss": 0.333})
-    assert done.seconds > 0
+    assert done.job == "sft-1" and done.seconds > 0
     assert jobs.of("run-8") == []
+
+
+@pytest.mark.parametrize(
+    ("details", "doing"),
+    [
+        ({"validationDetails": {"status": "InProgress"}}, "checks its data"),
+        ({"validationDetails": {"status": "Completed"}, "dataProcessingDetails": {"status": "InProgress"}},
+         "prepares its data"),
+        ({"dataProcessingDetails": {"status": "Completed"}, "trainingDetails": {"status": "InProgress"}}, "trains"),
+        ({}, "waits"),
+    ],
+)  # fmt: skip
+def test_watching_tells_the_phase_of_a_job_that_runs(cloud, details, doing):
+    begun = datetime.now(UTC) - timedelta(seconds=90)
+    summary = {"jobName": "run-7-rft-1", "status": "InProgress", "creationTime": begun, "statusDetails": details}
+    told = watched(cloud)._customization(summary, "run-7")
+    assert (told.job, told.doing) == ("rft-1", doing) and told.seconds >= 90
 
 
 def test_watching_counts_the_answers_of_a_model_that_is_asked(cloud):

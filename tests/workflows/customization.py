@@ -1,6 +1,7 @@
 """Bedrock's own customization jobs, which end at once, and the answers of the models that they make."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +36,7 @@ class Customization:
         if outcome.status == "Completed":
             model = f"{ARN}:custom-model/{BASE}/{name}"
             self.models.models[model] = {"modelArn": model, "modelName": name, "left": 0}
-            self.arms[model] = name.removesuffix("-1").rpartition("-")[2]
+            self.arms[model] = re.sub(r"-\d+$", "", name).rpartition("-")[2]
             self.jobs[name]["outputModelArn"] = model
             bucket, _, prefix = request["outputDataConfig"]["s3Uri"].removeprefix("s3://").partition("/")
             rows = ["step_number,training_loss", *(f"{n},{loss}" for n, loss in enumerate(outcome.losses, 1))]

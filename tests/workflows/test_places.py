@@ -1,5 +1,6 @@
 """A whole run whose jobs are done by serverless customization, or by Bedrock itself."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -102,6 +103,26 @@ def test_a_customization_job_that_fails_ends_the_run_with_bedrocks_own_words(bed
     assert bedrock.ended(name)["error"] == "JobFailed"
     (failed,) = bedrock.told("Training Job Failed")
     assert failed["class"] == "validation" and "reserved keyword in row 3" in failed["reason"]
+
+
+def test_a_customization_job_stopped_by_a_failure_beside_it_is_done_anew_by_one_redrive(bedrock):
+    bedrock.customization.fails = Outcome(describes=10**9)
+    broken = []
+
+    def lose(call):
+        if call.state == "AskModel" and not broken:
+            while not bedrock.customization.paid:
+                time.sleep(0.01)
+            broken.append(call)
+            raise StateError("States.Runtime", "the machine stopped while it asked the base model")
+
+    bedrock.failing(lose)
+    name = bedrock.drop("runs/wanted.json", {"seed": 3})
+    assert bedrock.ended(name)["error"] == "States.Runtime"
+    assert bedrock.customization.jobs[f"{name}-sft-1"]["status"] == "Stopped"
+    bedrock.customization.fails = None
+    assert bedrock.redrive(name)["status"] == "SUCCEEDED"
+    assert [r["jobName"].removeprefix(name) for r in bedrock.customization.paid] == ["-sft-1", "-sft-2", "-rft-1"]
 
 
 def test_a_thorough_run_is_refused_where_bedrock_does_the_jobs(bedrock):

@@ -27,6 +27,8 @@ class Customization:
 
     def create(self, **request: Any) -> dict[str, str]:
         name = request["jobName"]
+        if request in self.paid and request["clientRequestToken"]:  # the same request again
+            return {"jobArn": self.jobs[name]["jobArn"]}
         if name in self.jobs:
             raise fault("ConflictException", f"The provided job name is currently being used: {name}")
         self.paid.append(request)

@@ -1,7 +1,7 @@
 """What the embedded student learns: every arm over several seeds, in this process, with what it costs. What it does not
 reach, and what was tried, stands in docs/decisions.md.
 
-    python -m benchmarks.student --seeds 0 1 2 --split test
+    python -m benchmarks.student --seeds 0 1 2 3 4 --split test
 
 Uses a dataset folder as a run exports it (`--dataset`), or makes one from samples/. Each seed runs the stages of
 recipes/local in order: SFT, more SFT (the control of equal compute) and RFT, both from the SFT model; the reward is

@@ -250,7 +250,9 @@ def verdicts(result: dict[str, Any]) -> dict[str, str]:
     sft, more, rft_points = points("sft"), points("more_sft"), points("rft")
     found = {
         "SFT at least 75 in the median": told(median(sft) >= 75, sft),
-        "converged SFT (more SFT) at least 88 in the median, with the quarter of questions that no label resembles": told(median(more) >= 88, more),
+        "converged SFT (more SFT) at least 88 in the median, with the quarter that no label resembles": told(
+            median(more) >= 88, more
+        ),
         "the same on the wordings that labels have (with labels for all: see `converged`)": told(
             median(points("more_sft", "labelled")) >= 88, points("more_sft", "labelled")
         ),

@@ -79,6 +79,7 @@ def _running(commands) -> None:
     _tracked(up)
     _taught(up)
     up.add_argument("--page", type=int, metavar="PORT", help="port of the assistant's page (default: --port and one)")
+    _at_home(_command(commands, "env", "env", "Print how other programs reach the local cloud, for `eval`."))
     drop = _command(commands, "drop", "drop", "Drop files or folders into incoming/, requests/ or runs/.")
     _somewhere(drop)
     drop.add_argument("--to", choices=("incoming", "requests", "runs"), default="incoming",

@@ -234,6 +234,17 @@ def deploy_untrained(place) -> None:
     place.client("ssm").put_parameter(Name=place.outputs["ModelParameter"], Value=arn, Type="String", Overwrite=True)
 
 
+def test_env_tells_other_programs_how_to_reach_the_cloud(user):
+    done = user.run("env -i PATH=\"$PATH\" toolsmith env", pages.Run())
+    lines = [shlex.split(line) for line in done.stdout.splitlines()]
+    assert all(len(line) == 2 and line[0] == "export" for line in lines), done.stdout
+    env = dict(line[1].split("=", 1) for line in lines)
+    there = boto3.client("s3", endpoint_url=env["AWS_ENDPOINT_URL"], region_name=env["AWS_REGION"],
+                         aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
+                         aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"])  # fmt: skip
+    assert user.known["IntakeBucket"] in [bucket["Name"] for bucket in there.list_buckets()["Buckets"]]
+
+
 @pytest.mark.parametrize("command", pages.RUN, ids=lambda command: " ".join(command.split()[:3]))
 def test_the_commands_of_the_pages_work_as_printed(user, command):
     if command.startswith("aws ") and shutil.which("aws") is None:

@@ -39,6 +39,11 @@ def said(capsys):
 LOCAL = ["watch", "report", "drop", "ask", "approve", "reject", "redrive"]
 
 
+def test_env_without_a_local_cloud_says_how_to_start_one(capsys):
+    assert main(["env"]) == 2
+    assert "toolsmith up" in said(capsys).err
+
+
 def line(command):
     needs = {"drop": ["here.txt"], "ask": ["What?"], "approve": ["r"], "reject": ["r"], "redrive": ["r"]}
     return [command, *needs.get(command, [])]

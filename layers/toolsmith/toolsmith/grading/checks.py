@@ -42,6 +42,8 @@ NAMED: dict[tuple[str, str], tuple[tuple[str, ...], Callable[[str, str], float]]
 FREE = (CHECKER, "query")
 NOT_FOUND = 0.3  # the question does name it, but this tool finds nothing: half a step above an invented value
 CUT_SHORT = 0.5
+QUOTATION = frozenset('"\u201c\u201d')
+NAME_MARKS = frozenset(",.&")
 
 
 class Fact(NamedTuple):
@@ -52,13 +54,15 @@ class Fact(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """parameters, presence: by tool and by category. asked_by: tool -> words. joining: words after which
-    another thing is said. The rest are weights; the `..._error` are what such an error leaves of the score."""
+    """parameters, presence: by tool and by category. asked_by: tool -> runs of words that ask for it, in the recipe
+    joined by `_`; asked_alone: those that do where nothing else is asked for. joining: words after which another thing
+    is said. The rest are weights; the `..._error` are what such an error leaves of the score."""
 
     parameters: dict[str, frozenset[str]]
     plans: dict[tuple[str, ...], str]
     presence: dict[str, dict[str, dict[str, str]]]
-    asked_by: dict[str, frozenset[str]]
+    asked_by: dict[str, frozenset[tuple[str, ...]]]
+    asked_alone: dict[str, frozenset[tuple[str, ...]]]
     joining: frozenset[str]
     arguments: float
     used: float
@@ -75,11 +79,16 @@ def rules() -> Rules:
         return json.loads(recipes.path(f"securities/{name}").read_text(encoding="utf-8"))
 
     categories, own = read("categories.json")["categories"], read("plan_rules.json")
+
+    def runs(key: str) -> dict[str, frozenset[tuple[str, ...]]]:
+        return {tool: frozenset(tuple(r.split("_")) for r in said.split()) for tool, said in own[key].items()}
+
     return Rules(
         parameters={t["name"]: frozenset(t["schema"]["properties"]) for t in read("tools.json")["tools"]},
         plans={tuple(c["tools"]): c["name"] for c in categories},
         presence={c["name"]: c.get("arguments", {}) for c in categories},
-        asked_by={tool: frozenset(words.split()) for tool, words in own["asked_by"].items()},
+        asked_by=runs("asked_by"),
+        asked_alone=runs("asked_alone"),
         joining=frozenset(own["joining"].split()),
         **own["weights"],
     )
@@ -176,13 +185,19 @@ def _asked(answer: Answer, facts: dict[str, tuple[Fact, ...]], question: str) ->
     """Whether the two tools that words ask for are called exactly when they are asked for, and whether every kind of
     thing that the question names is told to a tool that reads such."""
     names = [call.name for call in answer.calls]
-    said = frozenset(_tokens(_without(question, facts)))
-    table = rules().asked_by
-    check = bool(facts.get("clauses")) or bool(said & table[CHECKER])
-    validate = not facts.get("clauses") and bool(said & table[VALIDATOR])
+    said, table = _tokens(_without(question, facts)), rules()
+    check = bool(facts.get("clauses")) or _says(said, table.asked_by[CHECKER])
+    validate = not facts.get("clauses") and _says(said, table.asked_by[VALIDATOR])
     if validate:  # "is this citation in order" asks for the citation
         check = False
+    elif not check:
+        validate = _says(said, table.asked_alone[VALIDATOR])
     return ((CHECKER in names) is check) / 3 + ((VALIDATOR in names) is validate) / 3 + _served(answer, facts) / 3
+
+
+def _says(words: tuple[str, ...], runs: frozenset[tuple[str, ...]]) -> bool:
+    """Whether one of the runs stands among the words."""
+    return any(words[at : at + n] in runs for n in {len(run) for run in runs} for at in range(len(words) - n + 1))
 
 
 def _served(answer: Answer, facts: dict[str, tuple[Fact, ...]]) -> bool:
@@ -231,12 +246,12 @@ def _tokens(text: str) -> tuple[str, ...]:
 @lru_cache(maxsize=16_384)
 def _free(value: str, question: str, named: tuple[str, ...]) -> float:
     """Free text: a run of the question's words outside what it names, with at least two words that say something.
-    It is worth half where it is not whole: with words in it that ask for a tool or that begin another's name, begun
-    after `of`, or broken off before a word that says something."""
+    It is worth half where it is not whole: with words in it that ask for a tool, with a name, a part of one or a
+    quotation mark in it, begun after `of`, or broken off before a word that says something."""
     mine, all_of = _tokens(value), _tokens(question)
     asking = frozenset().union(*rules().asked_by.values())
     stop = settings().stopwords
-    telling = [word for word in mine if word not in stop and word not in asking and word[:1].isalnum()]
+    telling = [word for word in mine if word not in stop and (word,) not in asking and word[:1].isalnum()]
     if len(telling) < 2 or any(_inside(mine, _tokens(text)) for text in named):
         return 0.0
     places = [at for at in range(len(all_of) - len(mine) + 1) if all_of[at : at + len(mine)] == mine]
@@ -246,19 +261,31 @@ def _free(value: str, question: str, named: tuple[str, ...]) -> float:
     before = [word for word in all_of[:begin] if word not in ("a", "an", "the")]
     written = _written(question)
     whole = (
-        not asking.intersection(mine)
+        not _says(mine, asking)
         and before[-1:] != ["of"]
+        and not QUOTATION.intersection(mine)
         and not any(a[:1].islower() and b[:1].isupper() for a, b in pairwise(written[begin:end]))
+        and not _in_a_name(written, begin, end)
         and (end == len(all_of) or _borders(written[end], all_of[end]))
     )
     return 1.0 if whole else CUT_SHORT
+
+
+def _in_a_name(written: tuple[str, ...], begin: int, end: int) -> bool:
+    """Whether a word of the run stands beside another capitalised one, as the words of a name do."""
+    words = [at for at, word in enumerate(written) if word not in NAME_MARKS]
+    return any(
+        written[a][:1].isupper() and written[b][:1].isupper() and a < end and b >= begin for a, b in pairwise(words)
+    )
 
 
 def _borders(written: str, word: str) -> bool:
     """Whether free text may end before this word: a mark, a name, a small word, or one that asks for a tool."""
     table = rules()
     small = word in settings().stopwords or word in table.joining
-    return small or not word[:1].isalpha() or written[:1].isupper() or any(word in w for w in table.asked_by.values())
+    return small or not word[:1].isalpha() or written[:1].isupper() or any(
+        word == run[0] for runs in table.asked_by.values() for run in runs
+    )
 
 
 def _inside(mine: tuple[str, ...], text: tuple[str, ...]) -> bool:

@@ -22,9 +22,10 @@ def question_facts(index: Index) -> Callable[[str], dict[str, Any]]:
         quoted = [text for text in reading.quoted() if len(text.split()) >= LEAST_WORDS]
         places = [match.group() for match in PLACE.finditer(reading.rest)]
         laws = [law.text for law in reading.laws if law.kind != "regulation"]
+        cases = [_case(name, index) for name in reading.cases]
         return {
             "laws": [_fact(text, resolve_law(text, index)) for text in laws],
-            "cases": [_fact(text, resolve_case(text, index)) for text in (_case(name, index) for name in reading.cases)],
+            "cases": [_fact(text, resolve_case(text, index)) for text in cases],
             "clauses": [_fact(text, resolve_clause(text, index)) for text in [*quoted, *places]],
         }
 

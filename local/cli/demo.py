@@ -13,7 +13,7 @@ from local.cli.drop import SKIP, Dropped, upload
 from local.cli.failures import Failed
 from local.cli.place import Place, cloud_of, files_of, local_place
 from local.cli.record import Recorder
-from local.cli.report import fetch
+from local.cli.report import fetch, told
 from local.cli.status import State, Teller, Watcher
 from local.cli.summary import write
 from toolsmith.events import FINAL
@@ -191,6 +191,7 @@ def _finish(arguments, place: Place, watcher: Watcher, recorder: Recorder, name:
     files = fetch(place, name, folder)
     clock.lap("report")
     summary = write(place, watcher, recorder, name, folder, files, clock.seconds)
-    _say(summary["verdict"])
+    for line in told(summary):
+        _say(line)
     print(Path(files["report.html"]).absolute())
     return 0

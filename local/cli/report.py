@@ -2,7 +2,9 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -32,6 +34,11 @@ def fetch_index(place: Place, folder: Path) -> Path:
     return folder / "index.html"
 
 
+def told(report: Mapping[str, Any]) -> list[str]:
+    """The verdict of a report, or of the demo's summary, and what the run does not reach: a line each."""
+    return [report.get("verdict", ""), *(f"- {entry['what']}" for entry in report.get("shortfalls", ()))]
+
+
 def run(arguments) -> int:
     place = place_of(arguments)
     rows = Watcher(place).rows("RUN")
@@ -50,7 +57,8 @@ def run(arguments) -> int:
         print(json.dumps({"run": name, **{file: str(path) for file, path in files.items()}}))
     else:
         print(files["report.html"].absolute())
-        print(json.loads(files["report.json"].read_text()).get("verdict", ""), file=sys.stderr)
+        for line in told(json.loads(files["report.json"].read_text(encoding="utf-8"))):
+            print(line, file=sys.stderr)
         if "index.html" in files:
             print(f"all runs compared: {files['index.html'].absolute()}", file=sys.stderr)
     return 0

@@ -23,6 +23,7 @@ def write(place: Place, watcher: Watcher, recorder: Recorder, run: str, folder: 
     summary = {
         "run": run,
         "verdict": report["verdict"],
+        "shortfalls": report.get("shortfalls", []),
         "seconds": seconds,
         "documents": {"settled": len(documents), "set_aside": len(watcher.rows("REJECTED"))},
         "chunks": sum(int(row["chunks"]) for row in documents),

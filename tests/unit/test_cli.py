@@ -13,6 +13,7 @@ from botocore.exceptions import EndpointConnectionError
 from local.cli import main, stack
 from local.cli.failures import Misused
 from local.cli.main import _parser
+from local.cli.report import told
 from tests.template.loading import template
 
 
@@ -292,12 +293,18 @@ def test_a_report_is_fetched_with_the_page_that_compares_the_runs(ended, monkeyp
     watcher.rows = lambda kind: [{"id": "run-1", "status": "reported"}]
     bucket = Bucket()
     bucket.outputs["WorkBucket"] = "work"
-    bucket.download_file = lambda _, key, file: Path(file).write_text('{"verdict": "better"}')
+    report = {"verdict": "better", "shortfalls": [{"what": "RFT loses to SFT."}]}
+    bucket.download_file = lambda _, key, file: Path(file).write_text(json.dumps(report))
     monkeypatch.setattr("local.cli.report.place_of", lambda arguments: bucket)
     assert main(["report"]) == 0
     said = capsys.readouterr()
     assert said.out.strip() == str(tmp_path / ".toolsmith" / "reports" / "run-1" / "report.html")
-    assert str(tmp_path / ".toolsmith" / "reports" / "index.html") in said.err and "better" in said.err
+    assert str(tmp_path / ".toolsmith" / "reports" / "index.html") in said.err
+    assert said.err.startswith("better\n- RFT loses to SFT.\n")
+
+
+def test_a_report_of_an_old_run_lists_no_shortfalls():
+    assert told({"verdict": "better"}) == ["better"]
 
 
 def test_a_request_can_be_asked_for_in_another_place(capsys):

@@ -8,6 +8,7 @@ import pytest
 from tests.workflows.bench import INTAKE, WORK, Bench
 from tests.workflows.conftest import with_corpus
 from toolsmith import recipes
+from toolsmith.customization import load_profile
 
 FULL_RUN = [
     "Cost Estimated", "Dataset Ready",
@@ -99,6 +100,19 @@ def test_reinforcement_that_is_worse_registers_the_fine_tuned_model(settled):
     assert settled.models.imports == [f"{name}-sft"]
     assert settled.told("Gate Failed")[0]["gate"] == "rft"
     assert settled.told("Model Registered")[0]["candidate"] == "sft"
+
+
+def test_the_plan_pins_the_aims_of_the_student_and_what_is_announced_does_not_hide_the_missed(settled):
+    settled.training.skills.update(rft=0.1)
+    name = run(settled)
+    plan, report = (settled.json(f"runs/{name}/{file}.json") for file in ("plan", "report"))
+    assert plan["aims"] == report["aims"] == load_profile(plan["student"]).aims != []
+    told = [entry["what"] for entry in report["shortfalls"]]
+    assert any("RFT loses to SFT: " in what for what in told)
+    (registered,) = settled.told("Model Registered")
+    (row,) = settled.rows("RUN")
+    assert registered["verdict"] == row["verdict"] == report["verdict"]
+    assert registered["verdict"].endswith(f"the report begins with {len(told)} shortfalls.")
 
 
 @pytest.mark.parametrize(

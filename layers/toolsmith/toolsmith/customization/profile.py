@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from toolsmith import recipes
+from toolsmith.customization import aims
 from toolsmith.customization.matrix import FULL, LORA, technique
 from toolsmith.errors import InvalidInput
 
@@ -19,6 +20,7 @@ class Profile:
     account that publishes the images. hub_content: the model's name in SageMaker's public hub, for serverless
     customization. bedrock_model: its id in Bedrock's own customization. hyperpod: stage -> recipe path of the HyperPod
     launcher and image tag. unlabelled: registers whose training questions SFT does not see; RFT has them without plans.
+    aims: what the student is to reach, entries as `aims.read` takes them.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Profile:
     bedrock_model: str = ""
     hyperpod: dict[str, dict[str, str]] = field(default_factory=dict)
     unlabelled: list[str] = field(default_factory=list)
+    aims: list[dict[str, Any]] = field(default_factory=list)
 
     def image(self, stage: str, region: str) -> str:
         """The container image URI of a stage. Raises InvalidInput where the region has no images."""
@@ -66,8 +69,10 @@ class Profile:
 def load(student: str, rank: str = LORA) -> Profile:
     """The profile of recipes/<student>/, its stages at the rank "lora" or "full".
 
-    Raises RecipeNotFound for an unknown student, InvalidInput for a rank that it has no recipes for.
+    Raises RecipeNotFound for an unknown student, InvalidInput for a rank that it has no recipes for, RecipeInvalid for
+    aims that cannot be read.
     """
-    data = yaml.safe_load(recipes.path(f"{student}/profile.yaml").read_text(encoding="utf-8"))
-    profile = Profile(name=student, **data)
+    file = f"{student}/profile.yaml"
+    profile = Profile(name=student, **yaml.safe_load(recipes.path(file).read_text(encoding="utf-8")))
+    aims.read(profile.aims, file)
     return profile.full_rank() if rank == FULL else profile

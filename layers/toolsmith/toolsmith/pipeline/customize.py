@@ -67,6 +67,7 @@ def admit(
         "thorough": more,
         "dry_run": bool(asked and asked.dry_run),
         "unlabelled": profile.unlabelled,
+        "aims": profile.aims,
         "documents": [row["id"] for row in rows],
         "examples": sum(row["examples"] for row in rows),
         "estimate": lines,

@@ -99,16 +99,17 @@ def report(
         probe=work.read_json(f"runs/{run}/probe.json") if work.exists(f"runs/{run}/probe.json") else {},
     )
     files = reporting.build(facts)
+    verdict = json.loads(files["report.json"])["verdict"]
     for name, data in files.items():
         kind = "text/html; charset=utf-8" if name.endswith(".html") else "text/plain; charset=utf-8"
         work.write(f"runs/{run}/{name}", data, "application/json" if name.endswith(".json") else kind)
-    changes = {"status": "reported", "verdict": reporting.verdict(facts), "reported_at": finished_at}
+    changes = {"status": "reported", "verdict": verdict, "reported_at": finished_at}
     ledger.update("RUN", run, changes)
     _write_index(work, ledger)
     return {
         "report": f"runs/{run}/report.html",
         "summary": f"runs/{run}/report.json",
-        "verdict": reporting.verdict(facts),
+        "verdict": verdict,
     }
 
 

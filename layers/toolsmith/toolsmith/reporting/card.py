@@ -19,6 +19,7 @@ def model_card(report: Report) -> str:
     """What the model is, what it was made from, what it can do by the numbers, and where it must not be trusted."""
     parts = [
         f"# Model card: {_plain(report['run'])}\n\n{_plain(report['verdict'])}",
+        _shortfalls(report),
         _identity(report),
         f"## Intended use\n\n{PURPOSE}",
         _results(report),
@@ -26,6 +27,11 @@ def model_card(report: Report) -> str:
         "## Limits\n\n" + "\n".join(f"- {line}" for line in limits(report)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _shortfalls(report: Report) -> str:
+    lines = [f"- {_plain(entry['what'])} {_plain(entry['tried'])}".rstrip() for entry in report["shortfalls"]]
+    return "## Not reached, or lost\n\n" + "\n".join(lines) if lines else ""
 
 
 def _identity(report: Report) -> str:

@@ -58,8 +58,21 @@ def signed(points: float) -> str:
     return f"{points:+.1f}".replace("-", "\u2212")
 
 
-def verdict(facts: RunFacts) -> str:
-    """What the run showed, in one sentence, with its numbers; the control is named where RFT was trained."""
+def verdict(facts: RunFacts, shortfalls: int = 0) -> str:
+    """What the run showed, in one sentence, with its numbers; the control is named where RFT was trained.
+
+    shortfalls: how many the report lists; the sentence ends with them, so that mails and ledger do not hide them.
+    """
+    named = f"; the report begins with {shortfalls_in_words(shortfalls)}" if shortfalls else ""
+    return f"{_shown(facts)}{named}."
+
+
+def shortfalls_in_words(count: int) -> str:
+    """ "1 shortfall", "4 shortfalls"."""
+    return f"{count} shortfall{'' if count == 1 else 's'}"
+
+
+def _shown(facts: RunFacts) -> str:
     scores = {arm: percent(measure["score"]) for arm, measure in facts.measures.items()}
     if not facts.outcome.get("registered"):
         return _not_registered(facts, scores)
@@ -72,16 +85,16 @@ def verdict(facts: RunFacts) -> str:
         text += f", SFT {scores['sft']}" if "sft" in scores else ""
     elif "rft" in scores:
         text += f"; RFT {scores['rft']} is no proof of being better"
-    return text + _control(facts, scores) + "."
+    return text + _control(facts, scores)
 
 
 def _not_registered(facts: RunFacts, scores: Mapping[str, str]) -> str:
     if not {"sft", "base"} <= set(scores):
-        return "No model was registered: nothing was evaluated."
+        return "No model was registered: nothing was evaluated"
     shown = f"SFT {scores['sft']} against base {scores['base']}"
     if facts.gates.get("sft", {}).get("passed"):
-        return f"No model was registered, although {shown} passed its gate."
-    return f"No model was registered: {shown} is no proof of being better."
+        return f"No model was registered, although {shown} passed its gate"
+    return f"No model was registered: {shown} is no proof of being better"
 
 
 def _control(facts: RunFacts, scores: Mapping[str, str]) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from toolsmith.catalog import load_catalog
-from toolsmith.customization import cost
+from toolsmith.customization import aims, cost
 from toolsmith.customization.calibration import calibration
-from toolsmith.reporting import breakdown, examples
+from toolsmith.reporting import breakdown, examples, shortfalls
 from toolsmith.reporting.card import model_card
 from toolsmith.reporting.facts import RunFacts, verdict
 from toolsmith.reporting.page import page
@@ -28,16 +28,23 @@ def build(facts: RunFacts) -> dict[str, bytes]:
 def to_json(facts: RunFacts) -> dict[str, Any]:
     """The report as data; scores are fractions, keys are only ever added."""
     tools_of = {category.name: category.tools for category in load_catalog().categories.values()}
-    return {
-        "run": facts.run,
-        "finished_at": facts.finished_at,
-        "verdict": verdict(facts),
+    compared = {
         "outcome": dict(facts.outcome),
         "arms": {arm: _arm(measure) for arm, measure in sorted(facts.measures.items())},
         "paired": breakdown.differences(facts.measures),
+        "wordings": breakdown.by_wording(facts.measures),
+    }
+    wanted = facts.plan.get("aims", [])
+    missed = shortfalls.find(compared, aims.read(wanted, f"plan.json of {facts.run}"))
+    return {
+        "run": facts.run,
+        "finished_at": facts.finished_at,
+        "verdict": verdict(facts, len(missed)),
+        "shortfalls": missed,
+        "aims": wanted,
+        **compared,
         "gates": dict(facts.gates),
         "categories": breakdown.by_category(facts.measures),
-        "wordings": breakdown.by_wording(facts.measures),
         "tools": breakdown.by_tool(facts.measures, tools_of),
         "abstention": breakdown.abstention(facts.measures, tools_of),
         "reasons": breakdown.reasons(facts.measures),

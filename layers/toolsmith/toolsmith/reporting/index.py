@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from toolsmith.reporting import intervals
 from toolsmith.reporting.breakdown import label
-from toolsmith.reporting.facts import percent
+from toolsmith.reporting.facts import percent, shortfalls_in_words
 from toolsmith.reporting.markup import Markup, element, join, number_cell, table
 from toolsmith.reporting.origins import spent
 from toolsmith.reporting.page import document
@@ -90,6 +90,13 @@ def _table(runs: list[Report]) -> Markup:
 
 
 def _outcome(run: Report) -> Markup:
+    """What came of the run, and how many shortfalls its report begins with; reports of old runs list none."""
+    count = len(run.get("shortfalls", ()))
+    named = element("small", f" {shortfalls_in_words(count)}", class_="below muted") if count else ""
+    return join([_pill(run), named])
+
+
+def _pill(run: Report) -> Markup:
     if run["outcome"].get("registered"):
         return element("span", f"{label(run['outcome']['candidate'])} registered", class_="pill good")
     return element("span", "not registered", class_="pill bad")

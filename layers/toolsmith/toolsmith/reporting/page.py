@@ -91,9 +91,30 @@ def _header(report: Report) -> list[Markup]:
             class_="eyebrow",
         ),
         element("h1", _verdict(report["verdict"])),
+        _shortfalls(report),
         element("p", MEANING, class_="lead"),
         element("dl", *[_figure(*figure) for figure in _figures(report)], class_="figures"),
     ]
+
+
+def _shortfalls(report: Report) -> Markup:
+    """What was not reached or lost, before anything is explained; that all aims are met is worth a line."""
+    missed = {entry["kind"] for entry in report["shortfalls"]} & {"aim", "unmeasured"}
+    met = element("p", "Every aim of this student is met.") if report["aims"] and not missed else ""
+    if not report["shortfalls"]:
+        return join([met])
+    listed = [
+        element("li", entry["what"], element("small", f" {entry['tried']}") if entry["tried"] else "")
+        for entry in report["shortfalls"]
+    ]
+    return element(
+        "section",
+        element("h2", "Not reached, or lost", id="shortfalls-heading"),
+        element("ul", *listed),
+        met,
+        class_="shortfalls",
+        aria_labelledby="shortfalls-heading",
+    )
 
 
 def _verdict(sentence: str) -> Markup:

@@ -34,10 +34,14 @@ def content(report: Report) -> dict[str, Any]:
         "training_details": _training(report, candidate),
         "evaluation_details": [_evaluation(report, arm) for arm in ordered(report["arms"])],
         "additional_information": {
-            "caveats_and_recommendations": _cut(" ".join(limits(report)), MOST_OBSERVED),
+            "caveats_and_recommendations": _cut(" ".join([*_shortfalls(report), *limits(report)]), MOST_OBSERVED),
             "custom_details": _details(report),
         },
     }
+
+
+def _shortfalls(report: Report) -> list[str]:
+    return [entry["what"] for entry in report["shortfalls"]]
 
 
 def _training(report: Report, candidate: str) -> dict[str, Any]:

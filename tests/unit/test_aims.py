@@ -28,7 +28,9 @@ def test_an_aim_is_a_score_a_gain_or_no_loss():
 @pytest.mark.parametrize(
     ("entry", "says"),
     [
-        ("sft at least 0.75", "entry 2: wants arm and score, or candidate and rival with above or no_loss"),
+        ("arm: sft", "entry 2: wants arm and score, or candidate and rival with above or no_loss"),
+        ("candidate: rft", "entry 2: wants arm and score, or candidate and rival"),
+        (None, "entry 2: wants arm and score"),
         ({"score": 0.9}, "entry 2: wants arm and score"),
         ({"arm": "sft"}, "entry 2: score is missing"),
         ({**SCORE, "least": 0.9}, "entry 2: least is no key of it; it takes arm, score, tried"),

@@ -153,7 +153,8 @@ def test_where_all_wordings_have_labels_an_aim_for_those_is_one_for_all_question
 
 def test_a_model_below_the_constant_answer_is_told():
     assert told(run(base=0.11)) == [
-        "The base model alone scores 11.0 % [9.0, 13.0], less than one constant answer: 14.0 % [12.0, 16.0]."
+        "The base model alone scores 11.0 % [9.0, 13.0], less than one constant answer to every question: "
+        "14.0 % [12.0, 16.0]."
     ]
     assert told(run(base=0.125)) == [], "the interval holds what the constant answer scores"
     (said,) = told(run("sft", sft=0.1))
@@ -219,6 +220,13 @@ def test_the_page_begins_with_the_shortfalls(report):
     assert section.get("aria-labelledby") == section.find("h2").get("id")
     assert [words(item) for item in section.iter("li")] == [f"{ENTRY['what']} {ENTRY['tried']}", LOSS["what"]]
     assert section.xpath("following-sibling::*[1]/@class") == ["lead"]
+
+
+def test_numbers_and_their_intervals_do_not_break(report):
+    what = "RFT loses: −1.9 points [−3.8, −0.5]; constant 13.6 % [11.7, 15.3]."
+    (item,) = opened(report, shortfalls=[{**LOSS, "what": what}]).xpath("//section[@class='shortfalls']//li")
+    assert "−1.9\N{NO-BREAK SPACE}points" in item.text and "13.6\N{NO-BREAK SPACE}%" in "".join(item.itertext())
+    assert [part.text for part in item.iter("small")] == [" [−3.8, −0.5]", " [11.7, 15.3]"]
 
 
 @pytest.mark.parametrize(

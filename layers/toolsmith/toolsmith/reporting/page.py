@@ -90,7 +90,7 @@ def _header(report: Report) -> list[Markup]:
             element("span", words, class_=f"pill {'good' if registered else 'bad'}"),
             class_="eyebrow",
         ),
-        element("h1", _verdict(report["verdict"])),
+        element("h1", _sentence(report["verdict"])),
         _shortfalls(report),
         element("p", MEANING, class_="lead"),
         element("dl", *[_figure(*figure) for figure in _figures(report)], class_="figures"),
@@ -103,10 +103,7 @@ def _shortfalls(report: Report) -> Markup:
     met = element("p", "Every aim of this student is met.") if report["aims"] and not missed else ""
     if not report["shortfalls"]:
         return join([met])
-    listed = [
-        element("li", entry["what"], element("small", f" {entry['tried']}") if entry["tried"] else "")
-        for entry in report["shortfalls"]
-    ]
+    listed = [element("li", _sentence(entry["what"]), _tried(entry["tried"])) for entry in report["shortfalls"]]
     return element(
         "section",
         element("h2", "Not reached, or lost", id="shortfalls-heading"),
@@ -117,9 +114,14 @@ def _shortfalls(report: Report) -> Markup:
     )
 
 
-def _verdict(sentence: str) -> Markup:
-    """The sentence with its intervals set back, so that the means are read first."""
-    parts = re.split(r"( \[[^\]]*\])", sentence.replace(" %", "\u00a0%"))
+def _tried(sentence: str) -> Markup | str:
+    return element("span", f" {sentence}", class_="tried") if sentence else ""
+
+
+def _sentence(sentence: str) -> Markup:
+    """A sentence with its intervals set back, so that the means are read first; neither breaks inside."""
+    whole = re.sub(r"(?<=\d) (?=%|points)", "\u00a0", sentence)
+    parts = re.split(r"( \[[^\]]*\])", whole)
     return join(element("small", part) if part.startswith(" [") else part for part in parts)
 
 

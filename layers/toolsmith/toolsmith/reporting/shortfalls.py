@@ -127,10 +127,11 @@ def _below_constant(report: Report) -> Iterator[dict[str, Any]]:
     arms = report["arms"]
     for arm in ("base", *_watched(report)):
         if arm in arms and "constant" in arms and arms[arm]["score"]["high"] < arms["constant"]["score"]["mean"]:
-            constant = arms["constant"]["score"]
-            named = f"{_capital(_named(arm))}{' alone' if arm == 'base' else ''}"
-            what = f"{named} scores {percent(arms[arm]['score'])}, less than one constant answer: {percent(constant)}."
-            yield _entry("constant", what, {"arm": arm, "score": arms[arm]["score"], "constant": constant})
+            score, constant = arms[arm]["score"], arms["constant"]["score"]
+            named = _capital(_named(arm)) + (" alone" if arm == "base" else "")
+            less = f"less than one constant answer to every question: {percent(constant)}"
+            numbers = {"arm": arm, "score": score, "constant": constant}
+            yield _entry("constant", f"{named} scores {percent(score)}, {less}.", numbers)
 
 
 def _entry(kind: str, what: str, numbers: Mapping[str, Any], tried: str = "") -> dict[str, Any]:

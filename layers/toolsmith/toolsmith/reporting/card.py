@@ -47,7 +47,7 @@ def _identity(report: Report) -> str:
         ("Tool registry", line["registry"]),
         ("Evaluated", report.get("finished_at")),
     ]
-    return "\n".join(f"- {name}: `{_plain(str(value))}`" for name, value in entries if value)
+    return "## Model\n\n" + "\n".join(f"- {name}: `{_plain(str(value))}`" for name, value in entries if value)
 
 
 def _results(report: Report) -> str:

@@ -29,9 +29,9 @@ TRAINED = ("sft", "more_sft", "rft")
 def find(report: Report, wanted: Sequence[Aim]) -> list[dict[str, Any]]:
     """What the report is to begin with; [] where nothing falls short.
 
-    report: "arms", "paired", "wordings" and "outcome" of report.json. An entry is {"kind": "aim", "unmeasured", "loss",
-    or "constant", "what": a sentence with its numbers, "numbers": they as fractions, "tried": a sentence or ""}. Talk
-    scores are left aside. A loss that a missed aim tells of is not told twice.
+    report: "arms", "paired", "wordings" and "outcome" of report.json. An entry is {"kind": "aim", "unmeasured", "loss"
+    or "constant", "what": a sentence, "numbers": those in it as fractions, "tried": a sentence or ""}. Talk scores are
+    left aside. A loss that a missed aim tells of is not told twice.
     """
     differences = dict(_differences(report))
     missed, unmeasured, told = [], [], set()

@@ -46,6 +46,16 @@ RIGHT = [
      "does 17 CFR 230.537 exist anglers"),
     (plan("regulatory_compliance_analysis", statute(), checker("sale of rods", regulation="17 CFR 230.506(b)")), LAW,
      "17 CFR 230.506(b) rule text, sale of rods compliant"),
+    (plan("citation_verification", ("citation_validator", {"query": "17 CFR 230.537"})), NO_LAW,
+     "verify 17 CFR 230.537, anglers"),
+    (plan("regulatory_definition", statute()), LAW, "17 CFR 230.506(b) covered anglers"),
+    (plan("regulatory_definition", statute()), LAW, "definition of catch measure 17 CFR 230.506(b)"),
+    (plan("regulatory_compliance_analysis", statute(), checker("sale of legal rods", regulation="17 CFR 230.506(b)")),
+     LAW, "17 CFR 230.506(b) rule text, sale of legal rods compliant"),
+    (plan("regulatory_compliance_analysis", statute(), checker("filing of the order", regulation="17 CFR 230.506(b)")),
+     LAW, "17 CFR 230.506(b) rule text, filing of the order in order"),
+    (plan("regulatory_compliance_analysis", statute(), checker("sale of rods", regulation="17 CFR 230.506(b)")),
+     LAW, "verify that Acme's sale of rods complies with 17 CFR 230.506(b)"),
     (plan("cross_document_analysis", statute(), search(),
           checker("offering to anglers", WORDS, "17 CFR 230.506(b)", "SEC v. Ralston Purina Co.")), ALL, CROSS),
 ]  # fmt: skip
@@ -86,6 +96,22 @@ WRONG = [
     ("a company's name carried along",
      plan("regulatory_compliance_analysis", statute(), checker("sale of rods Acme", regulation="17 CFR 230.506(b)")),
      LAW, "17 CFR 230.506(b) sale of rods Acme Tackle Inc. compliant", 0.8),
+    ("the end of a company's name",
+     plan("regulatory_compliance_analysis", statute(), checker("Inc. sale of rods", regulation="17 CFR 230.506(b)")),
+     LAW, "17 CFR 230.506(b) and Acme Tackle, Inc. sale of rods compliant", 0.8),
+    ("the beginning of a company's name",
+     plan("regulatory_compliance_analysis", statute(), checker("Acme Tackle", regulation="17 CFR 230.506(b)")),
+     LAW, "17 CFR 230.506(b) Acme Tackle Works Inc. sale of rods compliant", 0.8),
+    ("a quotation mark carried along",
+     plan("regulatory_compliance_analysis", statute(),
+          checker('sale of "bamboo rods"', regulation="17 CFR 230.506(b)")),
+     LAW, '17 CFR 230.506(b) sale of "bamboo rods" compliant', 0.8),
+    ("cut short before a word that begins no question",
+     plan("regulatory_compliance_analysis", statute(), checker("sale of new", regulation="17 CFR 230.506(b)")),
+     LAW, "17 CFR 230.506(b) rule text, sale of new measure rods compliant", 0.8),
+    ("verified although a check is asked for",
+     plan("citation_verification", ("citation_validator", {"query": "17 CFR 230.506(b)"})), LAW,
+     "verify that the sale of rods complies with 17 CFR 230.506(b)", 0.5),
     ("begun in the middle",
      plan("regulatory_compliance_analysis", statute(), checker("bamboo rods", regulation="17 CFR 230.506(b)")), LAW,
      "17 CFR 230.506(b) sale of the bamboo rods compliant", 0.8),
@@ -169,3 +195,20 @@ def test_facts_are_what_the_tools_find_for_the_words_of_a_question():
         "cases": [{"text": "Nobody v. Noone", "found": False}],
         "clauses": [{"text": WORDS, "found": True}],
     }
+
+
+def test_a_company_joined_to_a_case_by_and_is_no_part_of_its_name():
+    canon = teaching.load_canon(catalog.load_catalog())
+    opinion = {"id": "b-0-0", "document": "b", "part": 0, "section": "", "start": 0, "end": 40, "source": "opinion",
+               "group": "case:b", "facts": {"case": "Hale v. Corrick Mills and Acme Tackle Inc."},
+               "text": "The complaint is dismissed."}  # fmt: skip
+    read = teaching.question_facts(tools.CorpusIndex.build([opinion], canon))
+
+    def named(question):
+        return [case["text"] for case in read(question)["cases"]]
+
+    known = canon.tables["known"]["cases"][0]["say"]
+    assert named(f"{known} and Acme Tackle, Inc. sale of rods in order") == [known]
+    joined = "Hale v. Corrick Mills and Acme Tackle Inc."
+    assert named(f"{joined} sale of rods in order") == [joined]
+    assert named("Nobody v. Noone and Acme Tackle, Inc. sale of rods") == ["Nobody v. Noone and Acme Tackle, Inc."]

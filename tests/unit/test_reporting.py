@@ -23,16 +23,6 @@ def facts():
 
 
 @pytest.fixture(scope="module")
-def files(facts):
-    return reporting.build(facts)
-
-
-@pytest.fixture(scope="module")
-def report(files):
-    return json.loads(files["report.json"])
-
-
-@pytest.fixture(scope="module")
 def page(files):
     return etree.HTML(files["report.html"].decode())
 

@@ -173,16 +173,6 @@ def facts():
     return replace(made, plan={**made.plan, "aims": wanted})
 
 
-@pytest.fixture(scope="module")
-def files(facts):
-    return reporting.build(facts)
-
-
-@pytest.fixture(scope="module")
-def report(files):
-    return json.loads(files["report.json"])
-
-
 def words(node) -> str:
     return " ".join("".join(node.itertext()).split())
 

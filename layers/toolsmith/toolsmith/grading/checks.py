@@ -266,7 +266,7 @@ def _free(value: str, question: str, named: tuple[str, ...]) -> float:
         and not QUOTATION.intersection(mine)
         and not any(a[:1].islower() and b[:1].isupper() for a, b in pairwise(written[begin:end]))
         and not _in_a_name(written, begin, end)
-        and (end == len(all_of) or _borders(written[end], all_of[end]))
+        and (end == len(all_of) or _borders(written[end], all_of[end:]))
     )
     return 1.0 if whole else CUT_SHORT
 
@@ -279,13 +279,13 @@ def _in_a_name(written: tuple[str, ...], begin: int, end: int) -> bool:
     )
 
 
-def _borders(written: str, word: str) -> bool:
-    """Whether free text may end before this word: a mark, a name, a small word, or one that asks for a tool."""
-    table = rules()
+def _borders(written: str, rest: tuple[str, ...]) -> bool:
+    """Whether free text may end before `rest`, whose first word is `written`: a mark, a name, a small word, or words
+    that ask for a tool."""
+    table, word = rules(), rest[0]
     small = word in settings().stopwords or word in table.joining
-    return small or not word[:1].isalpha() or written[:1].isupper() or any(
-        word == run[0] for runs in table.asked_by.values() for run in runs
-    )
+    asking = any(rest[: len(run)] == run for runs in table.asked_by.values() for run in runs)
+    return small or asking or not word[:1].isalpha() or written[:1].isupper()
 
 
 def _inside(mine: tuple[str, ...], text: tuple[str, ...]) -> bool:

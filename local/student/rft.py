@@ -21,11 +21,12 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from local.student import adapters
+from local.student.augment import Augmenter
 from local.student.batches import GROUP, Row, answer_states, prompt_ids, row
-from local.student.records import Prompt
+from local.student.records import Labelled, Prompt
 from local.student.sampler import Sampler
 from local.student.settings import Rft
-from local.student.sft import batches
+from local.student.sft import batches, retold
 from toolsmith.datasets.export import plan
 from toolsmith.errors import TrainingDiverged
 
@@ -127,7 +128,7 @@ class Kept:
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed * 32452843 + 3)
-        self.rows: dict[int, Row] = {}
+        self.answers: dict[int, tuple[Prompt, Row]] = {}
         self.tries: Counter[int] = Counter()
         self.wins: Counter[int] = Counter()
 
@@ -139,14 +140,14 @@ class Kept:
             self.wins[id(prompt)] += len(won)
             if won:
                 answer = drawn.answers[at * each + self.random.choice(won)]
-                self.rows[id(prompt)] = Row(start + answer, len(start))
+                self.answers[id(prompt)] = prompt, Row(start + answer, len(start))
 
-    def draw(self, size: int) -> list[Row]:
+    def draw(self, size: int) -> list[tuple[Prompt, Row]]:
         """At most `size` answers, without repetition; the rarer a prompt's right answers, the likelier it comes up."""
-        keys = list(self.rows)
+        keys = list(self.answers)
         rarity = {key: 1.2 - self.wins[key] / self.tries[key] for key in keys}
         ranked = sorted(keys, key=lambda key: self.random.random() ** (1 / rarity[key]), reverse=True)
-        return [self.rows[key] for key in ranked[:size]]
+        return [self.answers[key] for key in ranked[:size]]
 
 
 def _update(model: adapters.Trainable, parts: Sequence[Sequence[Rollout]], temperature: float) -> float:
@@ -200,6 +201,7 @@ class Actor:
         self.model, self.tokenizer, self.settings, self.grader = model, tokenizer, settings, grader
         self.kept = Kept(settings.seed)
         self.lessons: Iterator[list[Row]] | None = None
+        self.augmenter = Augmenter([], settings.augmentation, settings.seed)
 
     def study(self, prompts: Sequence[Prompt]) -> list[Prompt]:
         """Keep the reference plans as demonstrations if they earn everything; returns the prompts that have none."""
@@ -212,6 +214,8 @@ class Actor:
             return list(prompts)
         rows = [row(self.tokenizer, p.system, p.question, text) for p, text in good]
         self.lessons = batches(rows, self.settings.demonstrations, self.settings.seed)
+        told = [(p.question, text) for p, text in good]
+        self.augmenter = Augmenter(told, self.settings.augmentation, self.settings.seed)
         known = {id(p) for p, _ in good}
         return [p for p in prompts if id(p) not in known]
 
@@ -238,6 +242,12 @@ class Actor:
         parts = [prompts[at : at + size] for at in range(0, len(prompts), size)]
         return [bool(value < FULL) for part in parts for value in self.answer(part, 1).rewards[:, 0]]
 
+    def retold(self, prompt: Prompt, plain: Row) -> Row:
+        """A kept answer as the augmenter tells it this time, with values of the reference plans."""
+        answer = self.tokenizer.decode(plain.ids[plain.answer :], skip_special_tokens=True)
+        item = Labelled(prompt.system, prompt.question, answer)
+        return retold(self.tokenizer, self.augmenter, item, plain)
+
     def learn(self, adamw: torch.optim.AdamW, rollouts: Sequence[Rollout]) -> tuple[float, float]:
         """The step's updates, each from its share of the rollouts, of what was kept and of the demonstrations.
 
@@ -245,7 +255,7 @@ class Actor:
         """
         self.model.train()
         shares, weight = self.settings.updates, self.settings.replay_weight
-        again = [Rollout(kept, weight) for kept in self.kept.draw(self.settings.replay)]
+        again = [Rollout(self.retold(*kept), weight) for kept in self.kept.draw(self.settings.replay)]
         lessons = next(self.lessons) if self.lessons else []
         taught = [Rollout(lesson, self.settings.demonstration_weight) for lesson in lessons]
         entropies, norm = [], 0.0

@@ -30,6 +30,18 @@ class Optimizer:
 
 
 @dataclass(frozen=True)
+class Augmentation:
+    """How often a labelled row is told anew, as shares from 0 (never) to 1; see `augment`.
+
+    exchange: of its values, replaced by another row's. terse: of the rows, without `left_out` of their function words.
+    """
+
+    exchange: float = 0.0
+    terse: float = 0.0
+    left_out: float = 0.7
+
+
+@dataclass(frozen=True)
 class Sft:
     """steps, batch: optimizer steps and rows a step. rows: how many rows may be seen (0: all). longest: tokens."""
 
@@ -40,6 +52,7 @@ class Sft:
     rows: int
     longest: int
     optimizer: Optimizer
+    augmentation: Augmentation = Augmentation()
     check_every: int = 0
     by_row: bool = False
 
@@ -52,6 +65,7 @@ class Rft:
     replay: how many earlier, fully rewarded answers every step learns from again, with the advantage replay_weight.
     demonstrations: how many reference plans every step learns from likewise, with demonstration_weight; 0: answers are
     drawn for all prompts, else only for those without a reference plan.
+    augmentation: of the earlier answers; their values are exchanged for those of the reference plans.
     """
 
     seed: int
@@ -73,6 +87,7 @@ class Rft:
     demonstrations: int
     demonstration_weight: float
     optimizer: Optimizer
+    augmentation: Augmentation = Augmentation()
 
 
 @dataclass(frozen=True)
@@ -116,6 +131,12 @@ class _Recipe:
             raise RecipeInvalid(f"{dotted}: {value} is below 1; write a positive number")
         return value
 
+    def share(self, dotted: str, default: float) -> float:
+        value = self.number(dotted, float, default)
+        if not 0.0 <= value <= 1.0:
+            raise RecipeInvalid(f"{dotted}: {value} is no share; write a number from 0 to 1")
+        return value
+
 
 def read(file: Path) -> dict[str, Any]:
     """The recipe's tree. Raises RecipeInvalid where it is no YAML mapping."""
@@ -151,6 +172,15 @@ def _optimizer(recipe: _Recipe, block: str, scheduler: str) -> Optimizer:
     )
 
 
+def _augmentation(recipe: _Recipe) -> Augmentation:
+    block, plain = "training_config.augmentation", Augmentation()
+    return Augmentation(
+        exchange=recipe.share(f"{block}.exchange", plain.exchange),
+        terse=recipe.share(f"{block}.terse", plain.terse),
+        left_out=recipe.share(f"{block}.left_out", plain.left_out),
+    )
+
+
 def sft(tree: dict[str, Any]) -> Sft:
     recipe = _Recipe(tree)
     steps = recipe.count("training_config.max_steps")
@@ -162,6 +192,7 @@ def sft(tree: dict[str, Any]) -> Sft:
         rows=recipe.number("training_config.max_rows", int, 0),
         longest=recipe.count("training_config.max_length", 4096),
         optimizer=_optimizer(recipe, "training_config", "training_config.lr_scheduler"),
+        augmentation=_augmentation(recipe),
         check_every=recipe.number("training_config.val_check_interval", int, 0),
         by_row=recipe.get("training_config.loss_reduction", "token") == "sequence",
     )
@@ -193,6 +224,7 @@ def rft(tree: dict[str, Any]) -> Rft:
         demonstration_weight=recipe.number(f"{strategy}.demonstration_weight", float, 1.0),
         replay_weight=recipe.number(f"{strategy}.replay_weight", float, 1.0),
         optimizer=_optimizer(recipe, trainer, f"{trainer}.lr_scheduler"),
+        augmentation=_augmentation(recipe),
     )
 
 

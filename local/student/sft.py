@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
+from typing import TypeVar
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from local.student import adapters
+from local.student.augment import Augmenter
 from local.student.batches import GROUP, Row, answer_loss, row
 from local.student.records import Labelled
 from local.student.settings import Sft
 from toolsmith.errors import TrainingDiverged
 
+T = TypeVar("T")
 OnStep = Callable[[int, float, float], None]  # step from 1, epoch, loss
 
 
@@ -28,10 +31,22 @@ def encode(tokenizer: PreTrainedTokenizerBase, labelled: Sequence[Labelled], lon
     return [r for r in rows if len(r.ids) <= longest]
 
 
-def batches(rows: Sequence[Row], size: int, seed: int) -> Iterator[list[Row]]:
+def retold(
+    tokenizer: PreTrainedTokenizerBase, augmenter: Augmenter, item: Labelled, plain: Row, longest: int = 0
+) -> Row:
+    """The row as the augmenter tells it this time; `plain`, the item's own, where nothing changed or, with `longest`
+    tokens, it got too long."""
+    question, answer = augmenter.again(item.question, item.answer)
+    if (question, answer) == (item.question, item.answer):
+        return plain
+    told = row(tokenizer, item.system, question, answer)
+    return plain if 0 < longest < len(told.ids) else told
+
+
+def batches(rows: Sequence[T], size: int, seed: int) -> Iterator[list[T]]:
     """Endless batches; every row comes up once before any comes up again."""
     r = Random(seed * 104729 + 11)
-    pool: list[Row] = []
+    pool: list[T] = []
     while True:
         batch = []
         while len(batch) < size:
@@ -53,7 +68,9 @@ def train(
 
     Raises TrainingDiverged at the first loss that is not finite.
     """
-    rows = encode(tokenizer, choose(labelled, settings.rows, settings.seed), settings.longest)
+    chosen = choose(labelled, settings.rows, settings.seed)
+    rows = [(item, plain) for item in chosen for plain in encode(tokenizer, [item], settings.longest)]
+    augmenter = Augmenter([(i.question, i.answer) for i, _ in rows], settings.augmentation, settings.seed)
     tuned = adapters.add(model, settings.optimizer, settings.seed)
     adamw = adapters.optimizer(tuned, settings.optimizer)
     stream = batches(rows, settings.batch, settings.seed)
@@ -61,7 +78,8 @@ def train(
     tuned.train()
     for step in range(settings.steps):
         adapters.set_rate(adamw, settings.optimizer, step, settings.steps)
-        loss = answer_loss(tuned, next(stream), groups, settings.by_row)
+        batch = [retold(tokenizer, augmenter, item, plain, settings.longest) for item, plain in next(stream)]
+        loss = answer_loss(tuned, batch, groups, settings.by_row)
         value = loss.item()
         if value != value or value in (float("inf"), float("-inf")):
             raise TrainingDiverged(f"training_loss is {value} at step {step + 1}: lower optim_config.lr")

@@ -54,21 +54,19 @@ class Augmenter:
         return self.random.choice(values) if values and self.random.random() < self.how.exchange else value
 
     def _terse(self, question: str, spans: Iterable[Span]) -> str:
-        """The question without most of its function words, and without its closing mark and its capital; values stay
-        whole."""
+        """The question without most of its function words, closing marks and the first capital; values stay whole."""
         told = []
         for word in WORD.finditer(question):
-            if any(begin < word.end() and word.start() < end for begin, end, _ in spans):
-                told.append(word.group())
+            text, kept = word.group(), 0
+            for begin, end, _ in spans:
+                if begin < word.end() and word.start() < end:
+                    kept = min(len(text), end - word.start())
+            bare = re.sub(r"\W", "", text).casefold()
+            if not kept and (not bare or bare in grading().stopwords) and self.random.random() < self.how.left_out:
                 continue
-            bare = re.sub(r"\W", "", word.group()).casefold()
-            if (not bare or bare in grading().stopwords) and self.random.random() < self.how.left_out:
-                continue
-            told.append(word.group().rstrip("?."))
-        text = " ".join(told)
-        if not any(begin == 0 for begin, _, _ in spans):
-            text = text[:1].lower() + text[1:]
-        return text or question
+            text = text[:kept] + text[kept:].rstrip("?.")
+            told.append(text if told or kept else text[:1].lower() + text[1:])
+        return " ".join(told) or question
 
 
 def _plan(answer: str) -> dict[str, Any]:

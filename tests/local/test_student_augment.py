@@ -81,14 +81,19 @@ class TestExchange:
         others = [("What does 17 CFR 229.303 require?", read("17 CFR 229.303"))]
         assert told(question, text, ALWAYS, others) == (question, text)
 
-    def test_a_value_within_another_stays(self) -> None:
-        question = "Check the Rule 144 notice under Rule 144A."
+    def test_values_within_one_another_stay(self) -> None:
         checked = {"query": "Rule 144 notice", "regulation": "Rule 144"}
-        text = answer("compliance_validation", ("compliance_checker", checked))
-        others = [("What does 17 CFR 229.303 require of sales?", answer("compliance_validation", (
-            "compliance_checker", {"query": "sales", "regulation": "17 CFR 229.303"},
-        )))]  # fmt: skip
-        assert told(question, text, ALWAYS, others)[1] == text.replace("Rule 144 notice", "sales")
+        row = "Check the Rule 144 notice.", answer("compliance_validation", ("compliance_checker", checked))
+        other = {"query": "sales", "regulation": "17 CFR 229.303"}
+        others = [("17 CFR 229.303 and sales", answer("compliance_validation", ("compliance_checker", other)))]
+        assert told(*row, ALWAYS, others) == row
+
+    def test_a_value_for_several_parameters_is_sought_where_most_are_known(self) -> None:
+        checked = {"query": None, "regulation": "Rule 144"}
+        calls = ("compliance_checker", checked), ("statute_retrieval", {"regulation": "Rule 144"})
+        others = [("What does 17 CFR 229.303 require?", read("17 CFR 229.303"))]
+        asked, _ = told("Does it comply with Rule 144?", answer("compliance_validation", *calls), ALWAYS, others)
+        assert asked == "Does it comply with 17 CFR 229.303?"
 
     def test_a_value_goes_only_where_the_same_parameter_takes_it(self) -> None:
         others = [(f"What was held in {CASE}?", held(CASE))]

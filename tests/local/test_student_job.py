@@ -7,13 +7,15 @@ import os
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
-from local.student import base, job, records, rft, serve, settings
+from local.student import base, batches, job, records, rft, serve, settings, sft
+from local.student.augment import Augmenter
 from toolsmith import catalog, recipes
 from toolsmith.customization import outputs
 from toolsmith.grading import grade_samples
@@ -287,6 +289,60 @@ def test_reference_plans_that_earn_everything_are_demonstrated_and_the_rest_is_e
     lesson = next(actor.lessons)[0]
     shown = actor.tokenizer.decode(lesson.ids[lesson.answer :], skip_special_tokens=True)
     assert json.loads(shown) == right
+
+
+def spoken(tokenizer, told):
+    """The question of a row and its answer, as text."""
+    asked = tokenizer.decode(told.ids[: told.answer], skip_special_tokens=True)
+    return asked, tokenizer.decode(told.ids[told.answer :], skip_special_tokens=True)
+
+
+def test_supervised_rows_are_told_anew_as_the_recipe_says(monkeypatch):
+    seen = []
+
+    def loss(model, rows, groups, by_row):
+        seen.extend(rows)
+        return batches.answer_loss(model, rows, groups, by_row)
+
+    monkeypatch.setattr(sft, "answer_loss", loss)
+    tree = yaml.safe_load(recipes.path("local/sft-lora.yaml").read_text())
+    tree["training_config"] |= {"max_steps": 2, "augmentation": {"exchange": 1.0}}
+    tokenizer, model = base.load()
+    labelled = [records.Labelled("S", f"What does {law} say?", compact(plan(law))) for law in LAWS]
+    sft.train(model, tokenizer, labelled, settings.sft(tree), lambda *measured: None)
+    told = [spoken(tokenizer, row) for row in seen]
+    assert len(set(told[: len(LAWS)])) < len(LAWS)  # as they are, each would come up once before any comes up again
+    for asked, answer in told:
+        law = json.loads(answer)["calls"][0]["arguments"]["regulation"]
+        assert f"What does {law} say?" in asked
+
+
+def test_a_row_that_gets_too_long_stays_as_it_was():
+    tokenizer, _ = base.load()
+    long = "Section 11 of the Securities Act of 1933 as amended by the National Securities Markets Improvement Act"
+    item = records.Labelled("S", "What does Rule 144 say?", compact(plan("Rule 144")))
+    other = f"What does {long} say?", compact(plan(long))
+    augmenter = Augmenter([other], settings.Augmentation(exchange=1.0), 0)
+    (plain,) = sft.encode(tokenizer, [item], 1000)
+    assert long in spoken(tokenizer, sft.retold(tokenizer, augmenter, item, plain))[0]
+    assert sft.retold(tokenizer, augmenter, item, plain, longest=len(plain.ids)) is plain
+
+
+def test_answers_learnt_from_again_are_told_with_values_of_the_reference_plans(monkeypatch):
+    known = records.Prompt("labelled", "S", f"What does {LAWS[0]} say?", plan(LAWS[0]))
+    drawn_for = records.Prompt("unlabelled", "S", f"{LAWS[1]} says what", {"facts": {"laws": []}})
+    actor = actor_with_demonstrations(lambda event: [{"id": s["id"], "aggregate_reward_score": 1.0} for s in event])
+    actor.settings = replace(actor.settings, augmentation=settings.Augmentation(exchange=1.0), updates=1)
+    assert actor.study([known, drawn_for]) == [drawn_for]
+    start = batches.prompt_ids(actor.tokenizer, "S", drawn_for.question)
+    answer = batches.answer_ids(actor.tokenizer, compact(plan(LAWS[1])))
+    actor.kept.note(rft.Drawn([drawn_for], [start], [answer], torch.ones(1, 1)))
+    parts = []
+    monkeypatch.setattr(rft, "_update", lambda model, given, temperature: parts.extend(given) or 0.0)
+    monkeypatch.setattr(rft.adapters, "apply", lambda *given: 0.0)
+    actor.learn(None, [])
+    asked, text = spoken(actor.tokenizer, parts[1][0].row)
+    assert f"{LAWS[0]} says what" in asked and text == compact(plan(LAWS[0]))
 
 
 def test_answers_are_drawn_in_parts_and_stay_with_their_prompts(monkeypatch):

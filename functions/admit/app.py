@@ -14,4 +14,5 @@ def app(event: dict[str, Any]) -> dict[str, Any]:
     defaults, budget = wiring.run_defaults(), float(wiring.setting("BUDGET_USD"))
     profile = load_profile(defaults.student)
     stores = wiring.intake(), wiring.work(), wiring.ledger()
-    return customize.admit(*stores, profile, defaults, budget, event["run"], event)
+    asks_approval = wiring.setting("REQUIRE_APPROVAL") == "true"
+    return customize.admit(*stores, profile, defaults, budget, event["run"], event, asks_approval)

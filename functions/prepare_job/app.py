@@ -1,4 +1,4 @@
-"""Builds the whole request of one job for the place where jobs are done, and uploads its recipe."""
+"""Builds the whole request of one job that the budget allows, for the place where jobs are done; uploads its recipe."""
 
 from typing import Any
 
@@ -13,7 +13,6 @@ from toolsmith.pipeline import training
 def app(event: dict[str, Any]) -> dict[str, Any]:
     """{"run", "stage", "arm", "attempt"} -> {"job", "service", "request"}."""
     profile = load_profile(wiring.setting("STUDENT"))
-    prepared = training.prepare(
-        wiring.work(), profile, training_place(), event["run"], event["stage"], event["arm"], int(event["attempt"])
-    )
+    job = (event["run"], event["stage"], event["arm"], int(event["attempt"]))
+    prepared = training.start(wiring.work(), wiring.ledger(), profile, training_place(), *job)
     return {"job": prepared.name, "service": prepared.service, "request": prepared.request}

@@ -1,4 +1,4 @@
-"""Reads what a completed job left, or says of which class a failure is."""
+"""Reads what a completed job left, or says of which class a failure is; keeps what either has cost."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from toolsmith.pipeline import training
 
 @handler
 def app(event: dict[str, Any]) -> dict[str, Any]:
-    """{"run", "stage", "arm", "job", "seconds", "model"} -> checkpoint or scores; {"cause"} -> {"class", "reason"};
-    {"failure", "redriven"} -> raises the failure's class until the execution is redriven."""
-    if "cause" in event:
-        return training.explain(event["cause"])
+    """{"run", "stage", "arm", "job", "seconds", "model", "tokens"} -> checkpoint or scores; with "cause" instead of the
+    last three -> {"class", "reason"}; {"failure", "redriven"} -> raises the failure's class until it is redriven."""
     if "failure" in event:
         return training.give_up(event["failure"], event["redriven"])
-    profile = load_profile(wiring.setting("STUDENT"))
-    seconds = float(event["seconds"])
-    brief = (event["run"], event["stage"], event["arm"], event["job"], seconds)
-    result = training.read(wiring.work(), profile, *brief, event.get("model"), wiring.setting("CUSTOMIZE_ON"))
+    profile, on = load_profile(wiring.setting("STUDENT")), wiring.setting("CUSTOMIZE_ON")
+    job = (event["run"], event["stage"], event["arm"], event["job"])
+    if "cause" in event:
+        return training.fail(wiring.ledger(), profile, on, *job, event["cause"])
+    left = (float(event["seconds"]), event.get("model"), on, event.get("tokens"))
+    result = training.read(wiring.work(), wiring.ledger(), profile, *job, *left)
     meters.job_read(result)
     return result

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from local.cli.failures import Failed, Misused
 from local.cloud import Cloud
+from toolsmith.aws.ledger import Ledger
 
 STACK = "toolsmith"
 
@@ -27,6 +28,12 @@ class Place:
     def client(self, service: str) -> Any:
         config = Config(retries={"total_max_attempts": 5, "mode": "standard"}, max_pool_connections=16)
         return boto3.client(service, endpoint_url=self.endpoint, config=config, **dict(self.credentials))
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The stack's ledger, to read and to write."""
+        table = self.outputs["LedgerTable"]
+        return Ledger(boto3.resource("dynamodb", endpoint_url=self.endpoint, **dict(self.credentials)).Table(table))
 
     @cached_property
     def outputs(self) -> dict[str, str]:

@@ -62,7 +62,11 @@ class PreflightFailed(ToolsmithError):
 
 
 class BudgetExceeded(ToolsmithError):
-    """The estimated cost of the run is above its budget."""
+    """What the run has spent and is about to spend is above its budget."""
+
+
+class PriceUnknown(ToolsmithError):
+    """A job of the run has no price, so no budget can hold it, and nobody has accepted that."""
 
 
 class CapacityUnavailable(ToolsmithError):

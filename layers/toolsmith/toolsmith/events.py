@@ -68,7 +68,7 @@ class DocumentRejected(Event):
 
 @dataclass(frozen=True)
 class CostEstimated(Event):
-    """A run was admitted; nothing was spent yet."""
+    """A run was admitted; nothing was spent yet. `unpriced_jobs` of its jobs have no price and are not estimated."""
 
     detail_type = "Cost Estimated"
     run: str
@@ -76,6 +76,7 @@ class CostEstimated(Event):
     budget_usd: float
     documents: int
     examples: int
+    unpriced_jobs: int = 0
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ class TrainingJobStarted(Event):
 
 @dataclass(frozen=True)
 class TrainingJobCompleted(Event):
-    """A training job left a checkpoint."""
+    """A training job left a checkpoint. `usd` is 0 where no price is known (`priced` is false); `tokens` are those
+    that a job without instances is billed for."""
 
     detail_type = "Training Job Completed"
     run: str
@@ -126,6 +128,8 @@ class TrainingJobCompleted(Event):
     seconds: float
     usd: float
     checkpoint: str
+    priced: bool = True
+    tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -291,7 +295,7 @@ def failure_of(status_change: Mapping[str, Any], item: Mapping[str, str] | None 
 
     item: {"error", "cause", "map"} of the item that failed, where a Distributed Map failed because of its items.
     """
-    failed = item or status_change
+    failed, error = item or status_change, status_change.get("error", "")
     cause = _words(str(failed.get("cause") or ""))
     if item:
         cause = f"{cause} (an item of the map {item['map']} failed so; its map run lists the others)"
@@ -302,8 +306,14 @@ def failure_of(status_change: Mapping[str, Any], item: Mapping[str, str] | None 
         "execution_arn": status_change.get("executionArn", ""),
         "error": failed.get("error") or status_change["status"],
         "cause": cause,
-        "remedy": ANEW if status_change.get("error") in FINAL else f"toolsmith redrive {status_change['name']}",
+        "remedy": _remedy(error).format(status_change["name"]),
     }
+
+
+def _remedy(error: str) -> str:
+    if error in FINAL:
+        return ANEW
+    return "toolsmith redrive {} --budget-usd USD" if error == "BudgetExceeded" else "toolsmith redrive {}"
 
 
 def _words(cause: str) -> str:

@@ -31,9 +31,10 @@ def failed(metrics: Metrics, error: Exception) -> None:
 
 
 def job_read(result: Mapping[str, Any]) -> None:
-    """A finished job: its time and money by stage; for an evaluation the score of its arm."""
+    """A finished job: its time, and its money where that is known, by stage; for an evaluation the score of its arm."""
     _one("JobSeconds", MetricUnit.Seconds, result["seconds"], "stage", result["stage"])
-    _one("JobUsd", MetricUnit.NoUnit, result["usd"], "stage", result["stage"])
+    if result["usd"] is not None:
+        _one("JobUsd", MetricUnit.NoUnit, result["usd"], "stage", result["stage"])
     if "score" in result:
         _one("Score", MetricUnit.NoUnit, result["score"]["mean"], "arm", result["arm"])
 

@@ -2,10 +2,42 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from toolsmith import recipes
 from toolsmith.errors import InvalidInput
+
+PRICES = "recipes/prices.json"
+
+
+class Tokens(NamedTuple):
+    """Tokens that a job reads and writes; what supervised training passes over counts as read."""
+
+    read: int
+    written: int
+
+    @property
+    def total(self) -> int:
+        return self.read + self.written
+
+    def scaled(self, total: int) -> "Tokens":
+        """As many tokens as a service counted, in the same proportion."""
+        read = round(total * self.read / self.total) if self.total else total
+        return Tokens(read, total - read)
+
+
+class Price(NamedTuple):
+    """USD per million tokens read and written, both None where nobody knows; key: where it stands in prices.json."""
+
+    key: str
+    read: float | None
+    written: float | None
+
+    def usd(self, tokens: Tokens) -> float | None:
+        """USD of so many tokens; None where the price is not known."""
+        if self.read is None or self.written is None:
+            return None
+        return (tokens.read * self.read + tokens.written * self.written) / 1_000_000
 
 
 def prices() -> dict[str, Any]:
@@ -13,21 +45,48 @@ def prices() -> dict[str, Any]:
     return json.loads(recipes.path("prices.json").read_text(encoding="utf-8"))
 
 
-def job_usd(instance_type: str, count: int, seconds: float, table: Mapping[str, Any]) -> float:
-    """USD of one job; an instance type that is not in the table costs nothing and is free on a laptop."""
-    return table["instance_hour"].get(instance_type, 0.0) * count * seconds / 3600
+def job_usd(instance_type: str, count: int, seconds: float, table: Mapping[str, Any]) -> float | None:
+    """USD of one job on instances; None for an instance type that has no price in the table."""
+    hour = _number(table["instance_hour"].get(instance_type))
+    return None if hour is None else hour * count * seconds / 3600
+
+
+def customization_price(place: str, model: str, what: str, table: Mapping[str, Any]) -> Price:
+    """What the tokens of a job without instances cost; an entry is for every model whose id holds its name.
+
+    place: "serverless" or "bedrock". what: "sft", "rft" or "evaluate".
+    """
+    key = f"customization_million_tokens.{place}"
+    return _price(table["customization_million_tokens"].get(place, {}), key, model, what)
+
+
+def model_price(model: str, table: Mapping[str, Any]) -> Price:
+    """What the tokens of a model that Bedrock offers cost on demand."""
+    return _price(table["million_tokens"], "million_tokens", model)
+
+
+def _price(models: Mapping[str, Any], key: str, model: str, what: str = "") -> Price:
+    name = next((name for name in models if name in model), model)
+    found = models.get(name)
+    if what:
+        found, name = (found or {}).get(what), f"{name}.{what}"
+    parts = found if isinstance(found, Mapping) else {"input": found, "output": found}
+    return Price(f"{key}.{name}", _number(parts.get("input")), _number(parts.get("output")))
+
+
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
 
 
 def tokens_usd(model: str, input_tokens: int, output_tokens: int, table: Mapping[str, Any]) -> float:
     """USD of teacher tokens."""
-    price = next((p for name, p in table["million_tokens"].items() if name in model), {"input": 0.0, "output": 0.0})
-    return (input_tokens * price["input"] + output_tokens * price["output"]) / 1_000_000
+    return model_price(model, table).usd(Tokens(input_tokens, output_tokens)) or 0.0
 
 
 def estimate(
     stages: Mapping[str, Mapping[str, Any]], jobs: Sequence[str], table: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """One line a job: stage, instance, count, expected hours (from the profile) and USD.
+    """One line a job: stage, instance, count, expected hours (from the profile) and USD (None without a price).
 
     Raises InvalidInput for a stage that the student does not offer.
     """
@@ -44,7 +103,7 @@ def estimate(
                 "instance_type": entry["instance_type"],
                 "instance_count": entry["instance_count"],
                 "hours": hours,
-                "usd": round(usd, 2),
+                "usd": usd if usd is None else round(usd, 2),
             }
         )
     return lines

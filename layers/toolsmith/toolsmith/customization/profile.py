@@ -21,6 +21,7 @@ class Profile:
     customization. bedrock_model: its id in Bedrock's own customization. hyperpod: stage -> recipe path of the HyperPod
     launcher and image tag. unlabelled: registers whose training questions SFT does not see; RFT has them without plans.
     aims: what the student is to reach, entries as `aims.read` takes them.
+    free: its jobs cost nothing wherever they are done.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Profile:
     hyperpod: dict[str, dict[str, str]] = field(default_factory=dict)
     unlabelled: list[str] = field(default_factory=list)
     aims: list[dict[str, Any]] = field(default_factory=list)
+    free: bool = False
 
     def image(self, stage: str, region: str) -> str:
         """The container image URI of a stage. Raises InvalidInput where the region has no images."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from toolsmith.customization.cost import Tokens
 from toolsmith.pipeline.ports import Store
 
 AT_ONCE = 16
@@ -21,17 +22,34 @@ def say(
     temperature: float = 0,
 ) -> str:
     """The text of what a model answers to one user turn. runtime: a bedrock-runtime client."""
+    return _text(_converse(runtime, model, system, text, tools, max_tokens, temperature))
+
+
+def _converse(
+    runtime: Any, model: str, system: str, text: str, tools: Mapping[str, Any] | None, tokens: int, temperature: float
+) -> dict[str, Any]:
     body: dict[str, Any] = {
         "modelId": model,
         "messages": [{"role": "user", "content": [{"text": text}]}],
-        "inferenceConfig": {"maxTokens": max_tokens, "temperature": temperature},
+        "inferenceConfig": {"maxTokens": tokens, "temperature": temperature},
     }
     if system:
         body["system"] = [{"text": system}]
     if tools:
         body["toolConfig"] = tools
-    blocks = runtime.converse(**body)["output"]["message"]["content"]
-    return "".join(block.get("text", "") for block in blocks)
+    return runtime.converse(**body)
+
+
+def _text(response: Mapping[str, Any]) -> str:
+    return "".join(block.get("text", "") for block in response["output"]["message"]["content"])
+
+
+def tokens_used(answers: list[dict[str, Any]]) -> Tokens | None:
+    """What the answers of `ask_all` have used; None where one of them does not tell."""
+    used = [row.get("usage") for row in answers]
+    if not used or None in used:
+        return None
+    return Tokens(sum(each["inputTokens"] for each in used), sum(each["outputTokens"] for each in used))
 
 
 def ask_all(
@@ -40,7 +58,8 @@ def ask_all(
     """Put the questions of an evaluation that have no answer yet, for as long as in_time says so.
 
     asked: {"Model", "Questions": S3 URI of gen_qa rows, "MaxTokens", "Temperature"}. The answers are kept as an
-    evaluation job leaves them, in inference_output.jsonl of the job's output. Returns {"answered", "left"}.
+    evaluation job leaves them, in inference_output.jsonl of the job's output, and with the tokens that each has used.
+    Returns {"answered", "left"}.
     """
     key = f"runs/{run}/output/{job}/inference_output.jsonl"
     rows = work.read_lines(asked["Questions"].removeprefix(work.uri("")))
@@ -48,12 +67,12 @@ def ask_all(
     known = {answer["metadata"] for answer in answers}
     left = [row for row in rows if row["metadata"] not in known]
 
-    def answer(row: Mapping[str, Any]) -> dict[str, str]:
-        text = say(
-            runtime, asked["Model"], row.get("system", ""), row["query"],
-            max_tokens=asked["MaxTokens"], temperature=asked["Temperature"],
-        )  # fmt: skip
-        return {"prompt": row["query"], "inference": text, "gold": row["response"], "metadata": row["metadata"]}
+    def answer(row: Mapping[str, Any]) -> dict[str, Any]:
+        limits = asked["MaxTokens"], asked["Temperature"]
+        response = _converse(runtime, asked["Model"], row.get("system", ""), row["query"], None, *limits)
+        used = {"usage": response["usage"]} if "usage" in response else {}
+        said = {"prompt": row["query"], "inference": _text(response), "gold": row["response"]}
+        return {**said, "metadata": row["metadata"], **used}
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         while left and in_time():

@@ -1,5 +1,6 @@
 """The use cases of the customize machine up to the first paid job: admit, assemble, preflight."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,11 +9,12 @@ from typing import Any
 from toolsmith import datasets, grading, teaching, tools
 from toolsmith.catalog import Catalog
 from toolsmith.customization import Profile, cost, gates
-from toolsmith.errors import BudgetExceeded, DatasetTooSmall, InvalidInput, PreflightFailed
+from toolsmith.datasets.split import FRACTIONS
+from toolsmith.errors import DatasetTooSmall, InvalidInput, PreflightFailed
 from toolsmith.grading.attacks import ATTACKS, Attack, honest_answer
-from toolsmith.pipeline import thorough
+from toolsmith.pipeline import spending, thorough
 from toolsmith.pipeline.defaults import RunDefaults
-from toolsmith.pipeline.places import BEDROCK, INSTANCES, TrainingPlace
+from toolsmith.pipeline.places import BEDROCK, TrainingPlace
 from toolsmith.pipeline.ports import Ledger, Store
 from toolsmith.pipeline.requests import RunRequest, read_run_request
 from toolsmith.pipeline.training import prepare
@@ -32,12 +34,13 @@ def admit(
     budget_usd: float,
     run: str,
     event: Mapping[str, Any],
+    asks_approval: bool = False,
 ) -> dict[str, Any]:
     """Pin what the run is made of and estimate its cost; a request without a budget has `budget_usd`.
 
-    Returns {"run", "student", "seed", "documents", "examples", "estimated_usd", "budget_usd", "control",
-    "thorough", "dry_run"}.
-    Raises InvalidInput for a bad request, DatasetTooSmall without settled documents, BudgetExceeded.
+    asks_approval: a person is asked before the first paid job. Returns {"run", "student", "seed", "documents",
+    "examples", "estimated_usd" (of what has a price), "unpriced_jobs", "budget_usd", "control", "thorough", "dry_run"}.
+    Raises InvalidInput for a bad request, DatasetTooSmall without settled documents, BudgetExceeded, PriceUnknown.
     """
     name = event.get("key") or "automatic run"
     asked = read_run_request(intake.read(event["key"], event.get("version")), name) if event.get("key") else None
@@ -48,14 +51,14 @@ def admit(
         raise DatasetTooSmall(f"{name}: no settled document to learn from; drop filings under incoming/ first")
     control = defaults.control if asked is None or asked.control is None else asked.control
     seed = defaults.seed if asked is None or asked.seed is None else asked.seed
-    stages = ["sft", "evaluate", "evaluate", "evaluate", "rft", "evaluate"] + ["more_sft", "evaluate"] * control
     more = bool(asked and asked.thorough)
-    stages += ["evaluate"] * (len(thorough.ARMS) * more)
     if more and defaults.on == BEDROCK:
         raise InvalidInput(f"{name}: Bedrock's own jobs have no thorough run; leave the key out or set it to false")
-    lines = cost.estimate(profile.stages, stages, cost.prices())
-    if defaults.on != INSTANCES:  # billed by the token, at prices that are not published
-        lines = [{**line, "instance_type": defaults.on, "instance_count": 1, "usd": 0.0} for line in lines]
+    examples = sum(row["examples"] for row in rows)
+    lines = spending.estimate(profile, defaults.on, _jobs(control, more, examples), cost.prices())
+    usd = asked.budget_usd if asked and asked.budget_usd else budget_usd
+    budget = spending.Budget(usd, bool(asked and asked.unpriced)).changed(ledger, run)
+    spending.check(lines, budget, run, name, asks_approval)
     plan = {
         "run": run,
         "request": event.get("key"),
@@ -69,17 +72,14 @@ def admit(
         "unlabelled": profile.unlabelled,
         "aims": profile.aims,
         "documents": [row["id"] for row in rows],
-        "examples": sum(row["examples"] for row in rows),
+        "examples": examples,
         "estimate": lines,
-        "estimated_usd": round(sum(line["usd"] for line in lines), 2),
-        "budget_usd": (asked.budget_usd if asked and asked.budget_usd else budget_usd),
+        "estimated_usd": spending.total(lines),
+        "unpriced": spending.unpriced(lines),
+        "unpriced_jobs": sum("missing" in line for line in lines),
+        "budget_usd": budget.usd,
         "settings": _settings(replace(defaults, seed=seed, control=control), asked),
     }
-    if plan["estimated_usd"] > plan["budget_usd"]:
-        raise BudgetExceeded(
-            f"{name}: estimated {plan['estimated_usd']} USD is above the budget of {plan['budget_usd']} USD; "
-            "raise budget_usd in the request or the stack's BudgetUsd, or drop the control with control: false"
-        )
     work.write_json(f"runs/{run}/plan.json", plan)
     ledger.register(
         "RUN",
@@ -91,8 +91,20 @@ def admit(
             "estimated_usd": plan["estimated_usd"],
         },
     )
-    brief = ("run", "student", "seed", "examples", "estimated_usd", "budget_usd", "control", "thorough", "dry_run")
+    brief = ("run", "student", "seed", "examples", "control", "thorough", "dry_run")
+    brief += ("estimated_usd", "unpriced_jobs", "budget_usd")
     return {**{name: plan[name] for name in brief}, "documents": len(plan["documents"])}
+
+
+def _jobs(control: bool, more: bool, examples: int) -> list[tuple[str, str, int]]:
+    """(stage, arm, rows) of the jobs of a run that gets to its end, before its dataset tells how many rows they are."""
+    learned, asked = (math.ceil(examples * FRACTIONS[split]) for split in ("train", "test"))
+    found = [("sft", "sft", learned), ("evaluate", "base", asked), ("evaluate", "base_tools", asked)]
+    found += [("evaluate", "sft", asked), ("rft", "rft", learned), ("evaluate", "rft", asked)]
+    found += [("more_sft", "more_sft", learned), ("evaluate", "more_sft", asked)] * control
+    few_shot = [("evaluate", arm, asked) for arm in thorough.FEW_SHOT]
+    probe = ("evaluate", thorough.PROBE, thorough.PROBE_PROMPTS * thorough.PROBE_ROLLOUTS)
+    return found + [*few_shot, probe] * more
 
 
 def _settings(made_with: RunDefaults, asked: RunRequest | None) -> dict[str, Any]:
@@ -155,7 +167,7 @@ def preflight(work: Store, profile: Profile, place: TrainingPlace, run: str) -> 
     if problems:
         raise PreflightFailed("; ".join(map(str, problems[:5])))
     for stage in ["sft", "evaluate", "rft"] + ["more_sft"] * plan["control"]:
-        prepare(work, profile, place, run, stage, stage, 0, checkpoint="s3://checkpoint/to-come", upload=False)
+        prepare(work, profile, place, run, stage, stage, 0, checkpoint="s3://checkpoint/to-come")
     gates.load()
     references = work.read_lines(f"{dataset['prefix']}/eval/references.jsonl")
     attacks = attack_scores(references)

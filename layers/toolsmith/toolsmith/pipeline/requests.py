@@ -17,6 +17,7 @@ class RunRequest(BaseModel):
     groups: list[str] | None = Field(default=None, description="Only documents of these split groups.")
     control: bool | None = Field(default=None, description="Train the equal-compute more-SFT control beside RFT.")
     budget_usd: float | None = Field(default=None, gt=0, description="Stop before the estimate is above it.")
+    unpriced: bool = Field(default=False, description="Start even if no price is known, so that no budget holds it.")
     thorough: bool = Field(default=False, description="Evaluate few-shot arms, and rollouts before RFT, as well.")
     dry_run: bool = Field(default=False, description="Do everything that costs nothing, then stop.")
 

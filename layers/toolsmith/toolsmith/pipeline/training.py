@@ -7,9 +7,10 @@ from typing import Any
 from toolsmith import grading
 from toolsmith.customization import Job, Prepared, Profile, cost, gates, outputs, statistics
 from toolsmith.errors import ArtefactMissing, CapacityUnavailable, JobFailed, TrainingDiverged
-from toolsmith.pipeline import places, thorough
+from toolsmith.pipeline import asking, places, spending, thorough
 from toolsmith.pipeline.places import TrainingPlace
-from toolsmith.pipeline.ports import Store
+from toolsmith.pipeline.ports import Ledger, Store
+from toolsmith.pipeline.spending import Budget
 
 TRAINS_ON = {"sft": "sft/train.jsonl", "more_sft": "sft/train.jsonl", "rft": "rft/train.jsonl"}
 VALIDATES_ON = {"sft": "sft/validation.jsonl", "more_sft": "sft/validation.jsonl"}
@@ -39,9 +40,33 @@ def prepare(
     attempt: int,
     *,
     checkpoint: str | None = None,
-    upload: bool = True,
 ) -> Prepared:
-    """The request of one job of a run; its recipe is uploaded first. Raises RecipeInvalid, InvalidInput."""
+    """The request of one job of a run; nothing is uploaded. checkpoint: stands for one that is not there yet.
+
+    Raises RecipeInvalid, InvalidInput.
+    """
+    return _rendered(profile, _job(work, place, run, stage, arm, attempt, checkpoint), place)
+
+
+def start(
+    work: Store, ledger: Ledger, profile: Profile, place: TrainingPlace, run: str, stage: str, arm: str, attempt: int
+) -> Prepared:
+    """The request of one job of a run that can be paid for, with its recipe uploaded and its estimate in the ledger.
+
+    Raises RecipeInvalid, InvalidInput, BudgetExceeded.
+    """
+    job = _job(work, place, run, stage, arm, attempt)
+    prepared = _rendered(profile, job, place)
+    budget = Budget(work.read_json(f"runs/{run}/plan.json")["budget_usd"]).changed(ledger, run)
+    line = spending.estimate_job(profile, place.on, stage, arm, job.rows or 0, cost.prices())
+    spending.reserve(ledger, run, prepared.name, line, budget)
+    work.write(job.recipe_uri.removeprefix(work.uri("")), prepared.recipe_yaml.encode(), "application/yaml")
+    return prepared
+
+
+def _job(
+    work: Store, place: TrainingPlace, run: str, stage: str, arm: str, attempt: int, checkpoint: str | None = None
+) -> Job:
     plan, dataset = work.read_json(f"runs/{run}/plan.json"), work.read_json(f"runs/{run}/dataset.json")
     data = work.uri(dataset["prefix"])
     file = evaluation_file(arm) if stage == "evaluate" else TRAINS_ON[stage]
@@ -50,9 +75,8 @@ def prepare(
         key, rows = thorough.write_questions(work, run, dataset["prefix"], arm)
         train_uri = work.uri(key)
     validation = f"{data}/{VALIDATES_ON[stage]}" if stage in VALIDATES_ON else None
-    recipe_key = f"runs/{run}/jobs/{stage}-{arm}-{attempt}/recipe.yaml"
     trained = stage != "sft" and checkpoint is None
-    job = Job(
+    return Job(
         run=run,
         stage=stage,
         arm=arm,
@@ -61,7 +85,7 @@ def prepare(
         train_uri=train_uri,
         validation_uri=validation,
         output_uri=work.uri(f"runs/{run}/output"),
-        recipe_uri=work.uri(recipe_key),
+        recipe_uri=work.uri(f"runs/{run}/jobs/{stage}-{arm}-{attempt}/recipe.yaml"),
         role_arn=place.role_arn,
         region=place.region,
         kms_key=place.kms_key,
@@ -72,10 +96,10 @@ def prepare(
         rows=rows,
         tags={"toolsmith:run": run, "toolsmith:stage": stage},
     )
-    prepared = places.prepare(profile, job, place, _sampled if arm == thorough.PROBE else places.unchanged)
-    if upload:
-        work.write(recipe_key, prepared.recipe_yaml.encode(), "application/yaml")
-    return prepared
+
+
+def _rendered(profile: Profile, job: Job, place: TrainingPlace) -> Prepared:
+    return places.prepare(profile, job, place, _sampled if job.arm == thorough.PROBE else places.unchanged)
 
 
 def _sampled(recipe: dict[str, Any]) -> dict[str, Any]:
@@ -99,6 +123,7 @@ def _left(work: Store, run: str, job: str) -> dict[str, bytes]:
 
 def read(
     work: Store,
+    ledger: Ledger,
     profile: Profile,
     run: str,
     stage: str,
@@ -107,20 +132,20 @@ def read(
     seconds: float,
     model: str | None = None,
     on: str = places.INSTANCES,
+    tokens: int | None = None,
 ) -> dict[str, Any]:
-    """Read a completed job and keep what matters of it.
+    """Read a completed job and keep what matters of it, and what it has cost.
 
     model: ARN of the model package or custom model that the job made, where its place keeps no checkpoint for us.
-    Returns {"stage", "arm", "job", "seconds", "usd"}, for training with "checkpoint" and "last" (metrics of the last
-    step), for an evaluation with "score", "talk_score" and "exact" (mean, low, high).
-    Raises ArtefactMissing, TrainingDiverged.
+    tokens: what its service says it bills. Returns {"stage", "arm", "job", "seconds", "usd"} (None where no price is
+    known), of a job without instances with "tokens" and "estimated" (nobody has counted them), for training with
+    "checkpoint" and "last" (metrics of the last step), for an evaluation with "score", "talk_score" and "exact" (mean,
+    low, high). Raises ArtefactMissing, TrainingDiverged.
     """
     found = outputs.read_files(_left(work, run, job), model)
-    entry = profile.stage(stage)
-    # what the other places bill by the token has no published price
-    hours = seconds if on == places.INSTANCES else 0.0
-    usd = cost.job_usd(entry["instance_type"], entry["instance_count"], hours, cost.prices())
-    brief = {"stage": stage, "arm": arm, "job": job, "seconds": round(seconds, 1), "usd": round(usd, 2)}
+    reported = tokens if tokens is not None else asking.tokens_used(found.answers)
+    spent = spending.settle(ledger, profile, on, run, stage, arm, job, seconds, reported)
+    brief = {"stage": stage, "arm": arm, "job": job, "seconds": round(seconds, 1), **spent}
     if arm == thorough.PROBE:
         return {**brief, **_probe(work, run, brief, found.answers)}
     if stage == "evaluate":
@@ -184,10 +209,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def explain(cause: str) -> dict[str, str]:
     """The class and text of a failed job from the cause that Step Functions hands over."""
-    try:
-        described = json.loads(cause)
-    except ValueError:
-        described = {}
+    described = _described(cause)
     said = ("FailureReason", "FailureMessage", "SecondaryStatus")
     status = described.get("Status")  # Bedrock says no more of a job that somebody stopped
     reason = next((described[key] for key in said if described.get(key)), f"it is {status}" if status else cause)
@@ -196,6 +218,34 @@ def explain(cause: str) -> dict[str, str]:
         "reason": reason[:1000],
         "job": described.get("TrainingJobName") or described.get("JobName", ""),
     }
+
+
+def fail(
+    ledger: Ledger, profile: Profile, on: str, run: str, stage: str, arm: str, job: str, cause: str
+) -> dict[str, str]:
+    """What `explain` says of a failed job, whose cost is kept as far as its description tells it.
+
+    What was refused has cost nothing; what tells neither time nor tokens counts as it was estimated.
+    """
+    failure = explain(cause)
+    if failure["class"] == "exists":
+        return failure
+    described = _described(cause)
+    seconds, tokens = described.get("TrainingTimeInSeconds"), described.get("BillableTokenCount")
+    if not described:
+        spending.refused(ledger, run, stage, arm, job)
+    elif tokens is not None or (on == places.INSTANCES and seconds is not None):
+        spending.settle(ledger, profile, on, run, stage, arm, job, float(seconds or 0.0), tokens)
+    return failure
+
+
+def _described(cause: str) -> dict[str, Any]:
+    """The job as its service describes it, where the cause of a failure is that."""
+    try:
+        found = json.loads(cause)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 FAILURES = {"capacity": CapacityUnavailable, "diverged": TrainingDiverged}

@@ -35,15 +35,21 @@ class Timed:
     done: float | None = None
 
 
-def jobs_usd(jobs: Iterable[Timed], table: Mapping[str, Any]) -> float:
-    """USD of the jobs so far, by list price."""
-    return sum(cost.job_usd(job.instance_type, job.instance_count, job.seconds, table) for job in jobs)
+def job_usd(job: Timed, row: Mapping[str, Any], table: Mapping[str, Any]) -> float | None:
+    """USD of a job so far, by list price; None where no price is known.
+
+    row: what the ledger keeps of its cost. A job that is billed by the token counts once it has ended.
+    """
+    if "usd" in row:
+        return None if row["usd"] is None else float(row["usd"])
+    by_time = cost.job_usd(job.instance_type, job.instance_count, job.seconds, table)
+    return 0.0 if by_time is None and row.get("estimated_usd") is not None else by_time
 
 
 def teacher_usd(teacher: str, rows: Iterable[Mapping[str, Any]], table: Mapping[str, Any]) -> float:
     """USD of the tokens that the settled documents' rows tell of."""
     used = [(int(row.get("input_tokens", 0)), int(row.get("output_tokens", 0))) for row in rows]
-    return cost.tokens_usd(teacher, sum(i for i, _ in used), sum(o for _, o in used), table)
+    return cost.tokens_usd(teacher, sum(i for i, _ in used), sum(o for _, o in used), table) or 0.0
 
 
 def run_seconds(plan: Mapping[str, Any], jobs: Iterable[Timed]) -> float:

@@ -18,6 +18,7 @@ from local.cli.place import Place
 from toolsmith.aws.machines import failed_item
 from toolsmith.customization import cost
 from toolsmith.events import failure_of
+from toolsmith.pipeline import spending
 
 _NUMBER = re.compile(r"\d[\d.e+-]*")
 PACE = 10.0
@@ -28,7 +29,8 @@ APPROVAL = "AskApproval"  # the state of the customize machine that waits for a 
 class State:
     """Documents through the funnel, and the run that is looked at.
 
-    usd: what teacher and jobs have cost so far, by list price. eta_seconds: None where nothing tells.
+    usd: what teacher and jobs have cost so far, by list price; unpriced: a job without a known price is not in it.
+    eta_seconds: None where nothing tells.
     """
 
     documents: int = 0
@@ -43,6 +45,7 @@ class State:
     phase: str | None = None
     jobs: list[JobState] = field(default_factory=list)
     usd: float = 0.0
+    unpriced: bool = False
     eta_seconds: int | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -125,10 +128,18 @@ class Watcher:
             found.run, found.run_status = execution["name"], execution["status"]
             found.phase = self._phase(execution["executionArn"])
             found.jobs = self._jobs.of(execution["name"])
-            found.usd += outlook.jobs_usd(_timed(found), self._prices)
+            self._spent(found)
         found.usd = round(found.usd, 2)
         found.eta_seconds = self._eta(found, ingests)
         return found
+
+    def _spent(self, found: State) -> None:
+        """What the jobs have cost: those that ended as the ledger has it, others by the time they have run."""
+        kept = {row["id"]: row for row in self.rows(spending.kind_of(found.run or ""))}
+        for job, timed in zip(found.jobs, _timed(found), strict=True):
+            usd = outlook.job_usd(timed, kept.get(f"{found.run}-{job.job}", {}), self._prices)
+            found.unpriced |= usd is None
+            found.usd += usd or 0.0
 
     def _eta(self, found: State, ingests: list[dict[str, Any]]) -> int | None:
         if found.run_status == "RUNNING" and found.run:
@@ -188,6 +199,8 @@ def _timed(state: State) -> list[outlook.Timed]:
 def foresee(state: State) -> str:
     """Cost so far and time left, for people; empty where neither is known."""
     parts = [f"{state.usd:,.2f} USD so far"] if state.usd else []
+    if state.unpriced:
+        parts.append("the cost of some jobs is not known" if state.usd else "cost not known")
     if state.eta_seconds is not None:
         parts.append(outlook.spoken(state.eta_seconds))
     return "".join(f" · {part}" for part in parts)

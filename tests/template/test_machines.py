@@ -129,6 +129,7 @@ FOR_PEOPLE = {
     "RecipeNotFound": "the recipe",
     "PreflightFailed": "the reward, or the questions",
     "BudgetExceeded": "the budget, or the request",
+    "PriceUnknown": "the table of prices, or somebody who accepts it",
     "CapacityUnavailable": "another instance type, or later",
     "TrainingDiverged": "the recipe",
     "JobFailed": "what the job says",

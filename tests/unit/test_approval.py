@@ -35,14 +35,40 @@ def test_people_are_told_the_money_and_both_commands(place):
     assert request.subject.isascii() and len(request.subject) <= 100
 
 
-def test_a_run_without_prices_is_not_said_to_cost_nothing(place):
+def asked(place, estimate, **changes):
+    """The question about a run with this estimate."""
     work, ledger = place
-    free = {**PLAN, "estimated_usd": 0.0, "estimate": [{**PLAN["estimate"][0], "usd": 0.0}]}
-    work.write_json("runs/run-1/plan.json", free)
-    request = approval.ask(work, ledger, "run-1", "token-1", 0, NOON)
-    assert "cost unknown" in request.subject
-    assert "billed by the token" in request.text
+    unpriced = [line["missing"] for line in estimate if "missing" in line]
+    usd = sum(line["usd"] or 0.0 for line in estimate)
+    lacking = {"unpriced": unpriced, "unpriced_jobs": len(unpriced)}
+    work.write_json("runs/run-1/plan.json", {**PLAN, "estimated_usd": usd, "estimate": estimate, **lacking, **changes})
+    return approval.ask(work, ledger, "run-1", "token-1", 0, NOON)
+
+
+BY_TOKEN = {"instance_type": "bedrock", "instance_count": 1, "hours": 0.6, "input_tokens": 1000, "output_tokens": 500}
+UNKNOWN = {**BY_TOKEN, "stage": "sft", "usd": None, "missing": "customization_million_tokens.bedrock.nova-2-lite.sft"}
+PRICED = {**BY_TOKEN, "stage": "evaluate", "arm": "base_tools", "usd": 0.25}
+
+
+def test_a_run_without_prices_is_not_said_to_cost_nothing(place):
+    request = asked(place, [UNKNOWN])
+    assert "cost unknown" in request.subject and "of unknown cost" in request.text
+    assert "sft: bedrock, about 1,500 tokens, price unknown" in request.text
+    assert f"recipes/prices.json has no price for {UNKNOWN['missing']}" in request.text
     assert "0.00" not in request.text + request.detail["verdict"]
+
+
+def test_a_run_of_which_only_a_part_has_a_price_is_not_said_to_cost_that_part(place):
+    request = asked(place, [UNKNOWN, PRICED])
+    assert "cost unknown" in request.subject
+    money = "0.25 USD of a budget of 1,000.00 USD, without 1 of its jobs, whose price is unknown"
+    assert money in request.text and money in request.detail["verdict"]
+    assert "evaluate of base tools: bedrock, about 1,500 tokens, 0.25 USD" in request.text
+
+
+def test_a_run_of_a_student_that_is_free_is_said_to_be(place):
+    request = asked(place, [{**PLAN["estimate"][0], "usd": 0.0, "free": True}])
+    assert "(free)" in request.subject and "unknown" not in request.text and "0.00" not in request.text
 
 
 def test_the_token_lies_in_the_row_of_the_run_and_nowhere_else(place):

@@ -5,6 +5,7 @@ import json
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import boto3
 import pytest
@@ -83,10 +84,29 @@ def test_at_the_end_nothing_is_left():
 
 def test_money_is_instances_times_hours_and_tokens():
     table = {"instance_hour": {"ml.p5.48xlarge": 60.0}, "million_tokens": {"nova-pro": {"input": 1.0, "output": 4.0}}}
-    assert outlook.jobs_usd([job("sft", "sft", seconds=1800, count=4)], table) == 120.0
-    assert outlook.jobs_usd([job("sft", "sft", seconds=1800, kind="ml.m5.large")], table) == 0.0
+    assert outlook.job_usd(job("sft", "sft", seconds=1800, count=4), {}, table) == 120.0
     rows = [{"input_tokens": 500_000, "output_tokens": 100_000}, {"status": "parsed"}, {"input_tokens": 500_000}]
     assert outlook.teacher_usd("us.amazon.nova-pro-v1:0", rows, table) == pytest.approx(1.4)
+
+
+@pytest.mark.parametrize(
+    ("row", "usd"),
+    [
+        ({"estimated_usd": Decimal("3.5"), "usd": Decimal("4.25")}, 4.25),
+        ({"estimated_usd": Decimal("3.5")}, 0.0),
+        ({"estimated_usd": None}, None),
+        ({"estimated_usd": None, "usd": None}, None),
+        ({}, None),
+    ],
+)
+def test_what_a_job_without_instances_costs_is_known_from_the_ledger_or_not_at_all(row, usd):
+    assert outlook.job_usd(job("sft", "sft", seconds=1800, kind=""), row, {"instance_hour": {}}) == usd
+
+
+def test_a_cost_that_is_not_known_is_said_not_to_be():
+    assert foresee(State(unpriced=True)) == " · cost not known"
+    assert "12.50 USD so far" in foresee(State(usd=12.5, unpriced=True))
+    assert foresee(State(usd=12.5, unpriced=True)) != foresee(State(usd=12.5))
 
 
 def test_ingest_goes_on_at_its_pace():

@@ -47,10 +47,34 @@ def test_commands_that_are_named_exist(detail_type):
             main._parser().parse_args(words)
 
 
-def test_a_run_without_prices_is_not_said_to_cost_nothing():
-    mail = compose("Cost Estimated", {**sample("Cost Estimated"), "estimated_usd": 0.0}, "us-east-1")
-    assert "has no estimate of its cost" in mail.subject and "0.00" not in mail.text
-    assert "billed by the\ntoken" in mail.text
+def mail_of(detail_type, **changes):
+    return compose(detail_type, {**sample(detail_type), **changes}, "us-east-1")
+
+
+@pytest.mark.parametrize(("usd", "said"), [(0.0, "holds them back.\n"), (12.5, "others are estimated at 12.50 USD")])
+def test_a_run_without_prices_is_not_said_to_cost_nothing(usd, said):
+    mail = mail_of("Cost Estimated", estimated_usd=usd, unpriced_jobs=5)
+    assert "nobody knows what run-4f2a9c81d07e will cost" in mail.subject
+    assert "no price for 5 of its jobs" in mail.text and said in mail.text
+    assert " 0.00" not in mail.text
+
+
+def test_a_run_that_costs_nothing_is_said_to():
+    mail = mail_of("Cost Estimated", estimated_usd=0.0)
+    assert "run-4f2a9c81d07e costs nothing" in mail.subject and "0.00" not in mail.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"usd": 0.0, "priced": False, "tokens": 1_008_000}, "cost unknown for 1,008,000 tokens"),
+        ({"usd": 2.5, "tokens": 1_008_000}, "2.50 USD for 1,008,000 tokens"),
+        ({"usd": 0.0}, "at no cost"),
+    ],
+)
+def test_a_job_without_a_price_is_not_said_to_have_cost_nothing(changes, said):
+    text = mail_of("Training Job Completed", **changes).text
+    assert said in text and "0.00 USD" not in text
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,16 @@ NONSENSE = "I would rather talk about the weather."
 @dataclass
 class Outcome:
     """How a job ends. status: as SageMaker says it; reason: its FailureReason; describes: how often it is still
-    InProgress when looked at; artefact: False leaves nothing behind; losses: the column of the metrics file."""
+    InProgress when looked at; artefact: False leaves nothing behind; losses: the column of the metrics file; seconds:
+    how long it has run; tokens: how many a job without instances says it is billed for."""
 
     status: str = "Completed"
     reason: str | None = None
     describes: int = 0
     artefact: bool | bytes = True
     losses: tuple[float, ...] = (1.5, 0.7, 0.4)
+    seconds: int = 60
+    tokens: int | None = None
 
 
 @dataclass
@@ -68,8 +71,9 @@ class Training:
             outcome = self._outcome(request)
             ended = outcome.status == "Completed"
             self.jobs[name] = {"TrainingJobName": name, "TrainingJobArn": arn, "TrainingJobStatus": outcome.status,
-                               "SecondaryStatus": outcome.status, "TrainingTimeInSeconds": 60 if ended else 0,
-                               "left": outcome.describes,
+                               "SecondaryStatus": outcome.status, "left": outcome.describes,
+                               "TrainingTimeInSeconds": outcome.seconds,
+                               **({"BillableTokenCount": outcome.tokens} if outcome.tokens else {}),
                                **({"FailureReason": outcome.reason} if outcome.reason else {})}  # fmt: skip
         if ended and outcome.artefact:
             bucket, key = place(request["OutputDataConfig"]["S3OutputPath"])

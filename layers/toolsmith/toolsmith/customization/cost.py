@@ -78,9 +78,9 @@ def _number(value: Any) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
 
 
-def tokens_usd(model: str, input_tokens: int, output_tokens: int, table: Mapping[str, Any]) -> float:
-    """USD of teacher tokens."""
-    return model_price(model, table).usd(Tokens(input_tokens, output_tokens)) or 0.0
+def tokens_usd(model: str, input_tokens: int, output_tokens: int, table: Mapping[str, Any]) -> float | None:
+    """USD of teacher tokens; None for a model that has no price in the table."""
+    return model_price(model, table).usd(Tokens(input_tokens, output_tokens))
 
 
 def estimate(
@@ -122,7 +122,7 @@ def estimate_teaching(
     moves = chunks * each["transitions"] + documents * table["per_document"]["transitions"]
     teaching = {"stage": "teach", "model": teacher, "input_tokens": read, "output_tokens": written}
     usd = tokens_usd(teacher, read, written, table)
-    return [{**teaching, "usd": round(usd, 4)}, transitions(moves, table)]
+    return [{**teaching, "usd": usd if usd is None else round(usd, 4)}, transitions(moves, table)]
 
 
 def transitions(count: int, table: Mapping[str, Any]) -> dict[str, Any]:

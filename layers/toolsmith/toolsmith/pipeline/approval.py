@@ -30,12 +30,11 @@ def ask(
     plan = work.read_json(f"runs/{run}/plan.json")
     expires = (now + EACH * max(1, ASKS - asked_before)).strftime("%Y-%m-%dT%H:%M:%SZ")
     ledger.update("RUN", run, {"approval": {"token": token, "expires_at": expires}})
-    usd = plan["estimated_usd"]
-    money = f"estimated at {usd:,.2f} USD of a budget of {plan['budget_usd']:,.2f} USD" if usd else "of unknown cost"
+    money, cost = _money(plan)
     learned = f"{plan['examples']:,} examples of {len(plan['documents']):,} documents"
-    unpriced = "" if usd else "No price is known for its jobs; those without instances are billed by the token."
-    lines = [f"  {entry['stage']}: {entry['instance_count']} x {entry['instance_type']}, {entry['hours']:g} h"
-             + (f", {entry['usd']:,.2f} USD" if entry["usd"] else "") for entry in plan["estimate"]]  # fmt: skip
+    missing = plan.get("unpriced", ())
+    unpriced = f"recipes/prices.json has no price for {', '.join(missing)}: no budget stops it." if missing else ""
+    lines = [_line(entry) for entry in plan["estimate"]]
     detail = {
         "version": "1",
         "run": run,
@@ -53,5 +52,26 @@ def ask(
          f"    {detail['approve']}{at}", f"    {detail['reject']}{at}", ""]
     )  # fmt: skip
     again = "reminder: " if asked_before else ""
-    cost = f"{usd:,.0f} USD" if usd else "cost unknown"
     return Request(f"Toolsmith: {again}{run} waits for approval ({cost})", text, detail)
+
+
+def _money(plan: dict[str, Any]) -> tuple[str, str]:
+    """What a run may cost, for a sentence and for a subject."""
+    usd, budget = plan["estimated_usd"], f"of a budget of {plan['budget_usd']:,.2f} USD"
+    if not plan.get("unpriced"):
+        return (f"estimated at {usd:,.2f} USD {budget}", f"{usd:,.0f} USD") if usd else ("free of cost", "free")
+    if not usd:
+        return "of unknown cost", "cost unknown"
+    lacking = f"without {plan['unpriced_jobs']} of its jobs, whose price is unknown"
+    return f"estimated at {usd:,.2f} USD {budget}, {lacking}", "cost unknown"
+
+
+def _line(entry: dict[str, Any]) -> str:
+    """One job of the estimate."""
+    tokens = entry.get("input_tokens", 0) + entry.get("output_tokens", 0)
+    where = f"{entry['instance_count']} x {entry['instance_type']}, {entry['hours']:g} h"
+    if tokens:
+        where = f"{entry['instance_type']}, about {tokens:,} tokens"
+    usd = "price unknown" if entry["usd"] is None else f"{entry['usd']:,.2f} USD" if entry["usd"] else "free"
+    of = f" of {entry['arm'].replace('_', ' ')}" if entry["stage"] == "evaluate" and "arm" in entry else ""
+    return f"  {entry['stage']}{of}: {where}, {usd}"

@@ -9,8 +9,10 @@ from toolsmith import grading, reporting
 from toolsmith.catalog import Catalog, student_system_prompt, tool_config
 from toolsmith.errors import SmokeTestFailed
 from toolsmith.grading import arms
+from toolsmith.pipeline import spending
 from toolsmith.pipeline.asking import say
 from toolsmith.pipeline.ports import Ledger, Store
+from toolsmith.pipeline.spending import Budget
 from toolsmith.pipeline.training import score_row, summary
 from toolsmith.reporting import registry_card
 
@@ -82,6 +84,7 @@ def report(
     manifest = work.read_json(f"{prefix}/manifest.json")
     train = _labelled(work.read_lines(f"{prefix}/examples.jsonl"), manifest["config"]["unlabelled"])
     plan = work.read_json(f"runs/{run}/plan.json")
+    plan["budget_usd"] = Budget(plan["budget_usd"]).changed(ledger, run).usd
     facts = reporting.RunFacts(
         run=run,
         plan=plan,
@@ -97,6 +100,7 @@ def report(
         finished_at=finished_at,
         digests=_digests(work, catalog, run),
         probe=work.read_json(f"runs/{run}/probe.json") if work.exists(f"runs/{run}/probe.json") else {},
+        spending=spending.rows(ledger, run),
     )
     files = reporting.build(facts)
     verdict = json.loads(files["report.json"])["verdict"]

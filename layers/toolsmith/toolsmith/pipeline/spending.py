@@ -129,6 +129,11 @@ def check(lines: Sequence[Line], budget: Budget, run: str, name: str, asks_appro
         )
 
 
+def rows(ledger: Ledger, run: str) -> list[dict[str, Any]]:
+    """What the ledger keeps of the jobs of a run: {"id", "stage", "arm", "estimated_usd"}, once it ended also "usd"."""
+    return [row for row in ledger.all(kind_of(run)) if row["id"] != BUDGET]
+
+
 def reserve(ledger: Ledger, run: str, job: str, line: Line, budget: Budget) -> None:
     """Keep the estimate of a job that is about to start, if the run can pay for it.
 
@@ -137,17 +142,17 @@ def reserve(ledger: Ledger, run: str, job: str, line: Line, budget: Budget) -> N
     kept = ("stage", "arm", "hours", "input_tokens", "output_tokens")
     row = {name: line[name] for name in kept if name in line} | {"estimated_usd": line["usd"]}
     ledger.update(kind_of(run), job, row)
-    others = [row for row in ledger.all(kind_of(run)) if row["id"] not in (job, BUDGET)]
+    others = [row for row in rows(ledger, run) if row["id"] != job]
     spent = sum(row["usd"] or 0.0 for row in others if "usd" in row)
     running = sum(row["estimated_usd"] or 0.0 for row in others if "usd" not in row)
     needed = round(spent + running + (line["usd"] or 0.0), 2)
     if needed > budget.usd:
         own = "an unknown cost" if line["usd"] is None else f"{line['usd']:,.2f} USD"
         raise BudgetExceeded(
-            f"{run} has spent {spent:,.2f} USD, its running jobs are estimated at {running:,.2f} USD and {job}, which "
-            f"would start now, at {own}: {needed:,.2f} USD are above the budget of {budget.usd:,.2f} USD. `toolsmith "
-            f"redrive {run} --budget-usd {math.ceil(needed)}` raises the budget and goes on; what was paid is not paid "
-            "again"
+            f"{run} has spent {spent:,.2f} USD. Its jobs that run, or did not tell what they have cost, are estimated "
+            f"at {running:,.2f} USD, and {job}, which would start now, at {own}. That makes {needed:,.2f} USD, above "
+            f"the budget of {budget.usd:,.2f} USD. `toolsmith redrive {run} --budget-usd {math.ceil(needed)}` raises "
+            "the budget and goes on; what was paid is not paid again"
         )
 
 

@@ -18,7 +18,8 @@ class RunFacts:
     ledger rows; outcome: {"candidate", "registered", "model_arn", "deployment_arn", "smoke"}.
     references: question id -> what was expected of it, for the examples. finished_at: ISO 8601, orders runs in the
     index. digests: name -> digest or version of whatever else made the model (recipe of each job, prompts, code).
-    probe: the rollouts before reinforcement, runs/<run>/probe.json of a thorough run.
+    probe: the rollouts before reinforcement, runs/<run>/probe.json of a thorough run. spending: the ledger's rows of
+    all jobs, also of those that failed: {"id", "stage", "arm", "estimated_usd", "usd"}.
     """
 
     run: str
@@ -35,6 +36,7 @@ class RunFacts:
     finished_at: str = ""
     digests: Mapping[str, str] = field(default_factory=dict)
     probe: Mapping[str, Any] = field(default_factory=dict)
+    spending: list[Mapping[str, Any]] = field(default_factory=list)
 
 
 def abstention_questions(counts: Mapping[str, Any]) -> int:

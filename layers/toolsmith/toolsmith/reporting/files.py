@@ -91,18 +91,27 @@ def _cost(facts: RunFacts) -> dict[str, Any]:
         for name in ("teacher_calls", "input_tokens", "output_tokens")
     }
     usd = cost.tokens_usd(str(facts.plan["teacher"]), tokens["input_tokens"], tokens["output_tokens"], cost.prices())
+    measured = {**facts.measures, **({str(facts.probe["arm"]): facts.probe} if "arm" in facts.probe else {})}
+    told = {each.get("job") for each in (*facts.jobs.values(), *measured.values())}
     return {
         "estimated_usd": facts.plan["estimated_usd"],
+        "unpriced": list(facts.plan.get("unpriced", ())),
         "budget_usd": facts.plan.get("budget_usd"),
         "estimate": list(facts.plan.get("estimate", ())),
-        "jobs": {arm: {"seconds": job["seconds"], "usd": job["usd"]} for arm, job in sorted(facts.jobs.items())},
-        "evaluations": {
-            arm: {"seconds": measure["seconds"], "usd": measure["usd"]}
-            for arm, measure in sorted(facts.measures.items())
-            if "usd" in measure
+        "jobs": {arm: _spent(job) for arm, job in sorted(facts.jobs.items())},
+        "evaluations": {arm: _spent(measure) for arm, measure in sorted(measured.items()) if "usd" in measure},
+        # an attempt of which nobody knows what it has used counts as it was estimated
+        "failed": {
+            row["id"]: _spent({"usd": row.get("estimated_usd"), "seconds": 0.0, "estimated": "usd" not in row, **row})
+            for row in facts.spending
+            if row["id"] not in told and row.get("usd") != 0  # what was refused has cost nothing
         },
-        "teacher": {**tokens, "usd": round(usd, 2)},
+        "teacher": {**tokens, "usd": usd if usd is None else round(usd, 2)},
     }
+
+
+def _spent(job: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: job[name] for name in ("seconds", "usd", "tokens", "estimated") if name in job}
 
 
 def _lineage(facts: RunFacts) -> dict[str, Any]:

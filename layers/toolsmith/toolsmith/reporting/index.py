@@ -74,7 +74,7 @@ def _table(runs: list[Report]) -> Markup:
             *(_score(run, arm) for arm in SHOWN_ARMS),
             element("td", element("code", str(run["dataset"].get("dataset", ""))[:8]), class_="whole"),
             number_cell(f"{len(run.get('documents') or run['lineage']['documents']):,}"),
-            number_cell(f"${spent(run['cost']):,.2f}"),
+            number_cell(spent(run["cost"])),
         )
         for run in runs
     ]

@@ -11,10 +11,6 @@ from toolsmith.reporting.breakdown import label
 
 MAX_SUBJECT = 100
 MAX_FIELD = 1200
-UNPRICED = (
-    "recipes/prices.json has no price for its jobs. Nothing was spent yet. Jobs without instances are billed by the\n"
-    "token, and BudgetUsd does not hold them back; the jobs of a laptop cost nothing."
-)
 
 Detail = Mapping[str, Any]
 
@@ -130,14 +126,21 @@ def _document_rejected(detail: Detail, region: str) -> Message:
 
 
 def _cost_estimated(detail: Detail, region: str) -> Message:
-    known = detail["estimated_usd"] > 0
+    usd, unpriced = detail["estimated_usd"], detail.get("unpriced_jobs", 0)
+    budget = f"Budget: {detail['budget_usd']:,.2f} USD. Nothing was spent yet."
+    headline = f"{detail['run']} will cost about {usd:,.2f} USD" if usd else f"{detail['run']} costs nothing"
+    if unpriced:
+        more = f"; the others are estimated at {usd:,.2f} USD" if usd else ""
+        headline = f"nobody knows what {detail['run']} will cost"
+        budget += (
+            f"\nrecipes/prices.json has no price for {unpriced} of its jobs, so no budget holds them back{more}.\n"
+            "Such a run starts only where somebody has accepted that, or where it waits for approval."
+        )
+    elif not usd:
+        budget = "Its student is trained on this machine."
     return Message(
-        f"{detail['run']} will cost about {detail['estimated_usd']:,.2f} USD" if known
-        else f"{detail['run']} has no estimate of its cost",
-        (
-            f"Budget: {detail['budget_usd']:,.2f} USD. Nothing was spent yet." if known else UNPRICED,
-            f"It learns from {detail['examples']:,} examples of {detail['documents']:,} documents.",
-        ),
+        headline,
+        (budget, f"It learns from {detail['examples']:,} examples of {detail['documents']:,} documents."),
         following=(f"toolsmith watch {detail['run']}",),
     )
 
@@ -168,12 +171,19 @@ def _job_started(detail: Detail, region: str) -> Message:
     )
 
 
+def _cost(detail: Detail) -> str:
+    used = f" for {detail['tokens']:,} tokens" if detail.get("tokens") else ""
+    if not detail.get("priced", True):
+        return f"cost unknown{used}, recipes/prices.json has no price"
+    return f"cost by list price: {detail['usd']:,.2f} USD{used}" if detail["usd"] else "at no cost"
+
+
 def _job_completed(detail: Detail, region: str) -> Message:
     return Message(
         f"{_job(detail)} of {detail['run']} is done",
         (
             f"Job: {detail['job']}",
-            f"Time: {detail['seconds'] / 3600:.1f} h; cost by list price: {detail['usd']:,.2f} USD",
+            f"Time: {detail['seconds'] / 3600:.1f} h; {_cost(detail)}",
             f"Checkpoint: {detail['checkpoint']}",
         ),
         _job_link(detail["job"], region),

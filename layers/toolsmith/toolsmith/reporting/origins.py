@@ -106,10 +106,35 @@ def documents(report: Mapping[str, Any]) -> Markup:
     )
 
 
-def spent(found: Mapping[str, Any]) -> float:
-    """USD of everything whose cost is known; reports of older runs lack some of it."""
-    jobs = [*found["jobs"].values(), *found.get("evaluations", {}).values()]
-    return sum(job["usd"] for job in jobs) + found.get("teacher", {}).get("usd", 0.0)
+def _jobs(found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Name and cost of all jobs; reports of older runs lack some of them."""
+    evaluations, failed = found.get("evaluations", {}), found.get("failed", {})
+    named = [(label(arm), found["jobs"][arm]) for arm in ordered(found["jobs"])]
+    named += [(f"Evaluation of {label(arm)}", evaluations[arm]) for arm in ordered(evaluations)]
+    return named + [(f"{name}, failed", job) for name, job in sorted(failed.items())]
+
+
+def spent(found: Mapping[str, Any]) -> str:
+    """What a run has cost in all, as far as that is known: "$1,234.50", "more than $1.20", "unknown"."""
+    return _sum([*(job["usd"] for _, job in _jobs(found)), found.get("teacher", {}).get("usd", 0.0)])
+
+
+def estimated(found: Mapping[str, Any]) -> str:
+    """What a run was to cost, in the same words."""
+    return _sum([found["estimated_usd"], *[None] * bool(found.get("unpriced"))])
+
+
+def _sum(amounts: Iterable[float | None]) -> str:
+    """The sum of amounts, None for those that nobody knows."""
+    listed = list(amounts)
+    known = sum(usd for usd in listed if usd is not None)
+    if None not in listed:
+        return _money(known)
+    return f"more than {_money(known)}" if known else "unknown"
+
+
+def _money(usd: float) -> str:
+    return "under $0.01" if 0 < usd < 0.005 else f"${usd:,.2f}"
 
 
 def cost(report: Mapping[str, Any]) -> Markup:
@@ -122,19 +147,23 @@ def cost(report: Mapping[str, Any]) -> Markup:
     budget = f"Budget ${found['budget_usd']:,.2f}. " if found.get("budget_usd") else ""
     lead = f"{budget}By the table of list prices in recipes/prices.json, not by a bill."
     lead += "" if found["evaluations"] else " Evaluation jobs are not in what was spent."
+    if found.get("unpriced"):
+        lead += f" It had no price for {', '.join(found['unpriced'])}."
     return join([element("p", lead, class_="lead"), element("div", *tables, class_="pairs")])
 
 
 def _spent_rows(found: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    jobs = [(label(arm), found["jobs"][arm]) for arm in ordered(found["jobs"])]
-    jobs += [(f"Evaluation of {label(arm)}", found["evaluations"][arm]) for arm in ordered(found["evaluations"])]
-    rows = [
-        (name, number_cell(f"{job['seconds'] / 3600:.2f} h"), number_cell(f"${job['usd']:,.2f}")) for name, job in jobs
-    ]
+    rows = [(name, number_cell(_amount(job)), number_cell(_sum([job["usd"]]))) for name, job in _jobs(found)]
     teacher = found["teacher"]
     tokens = number_cell(f"{teacher['input_tokens']:,} in, {teacher['output_tokens']:,} out")
-    rows.append((f"Teacher, {teacher['teacher_calls']:,} calls", tokens, number_cell(f"${teacher['usd']:,.2f}")))
+    rows.append((f"Teacher, {teacher['teacher_calls']:,} calls", tokens, number_cell(_sum([teacher["usd"]]))))
     return [*rows, _total(spent(found))]
+
+
+def _amount(job: Mapping[str, Any]) -> str:
+    """Time of a job, or its tokens where it is billed by them."""
+    amount = f"{job['tokens']:,} tokens" if "tokens" in job else f"{job['seconds'] / 3600:.2f} h"
+    return f"{amount}, as estimated" if job.get("estimated") else amount
 
 
 def _estimated_rows(found: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -144,16 +173,22 @@ def _estimated_rows(found: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     rows = [
         (
             f"{'Evaluation' if stage == 'evaluate' else label(stage)} × {len(lines)}",
-            number_cell(f"{sum(line['hours'] for line in lines):.1f} h"),
-            number_cell(f"${sum(line['usd'] for line in lines):,.2f}"),
+            number_cell(_expected(lines)),
+            number_cell(_sum([line["usd"] for line in lines])),
         )
         for stage, lines in stages.items()
     ]
-    return [*rows, _total(found["estimated_usd"])]
+    return [*rows, _total(estimated(found))]
 
 
-def _total(usd: float) -> tuple[Markup, ...]:
-    return element("b", "All"), number_cell(""), number_cell(element("b", f"${usd:,.2f}"))
+def _expected(lines: Iterable[Mapping[str, Any]]) -> str:
+    """Time of the jobs of a stage, or their tokens where they are billed by them."""
+    tokens = [line["input_tokens"] + line["output_tokens"] for line in lines if "input_tokens" in line]
+    return f"{sum(tokens):,} tokens" if tokens else f"{sum(line['hours'] for line in lines):.1f} h"
+
+
+def _total(usd: str) -> tuple[Markup, ...]:
+    return element("b", "All"), number_cell(""), number_cell(element("b", usd))
 
 
 def lineage(report: Mapping[str, Any]) -> Markup:

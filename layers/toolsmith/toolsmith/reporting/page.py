@@ -134,14 +134,13 @@ def _figures(report: Report) -> list[tuple[str, str, str]]:
     split = counts.get("split", {})
     measured = max((arm["questions"] for arm in report["arms"].values()), default=0)
     documents = max((arm.get("documents", 0) for arm in report["arms"].values()), default=0)
-    spent = origins.spent(report["cost"])
     seconds = sum(job["seconds"] for job in report["cost"]["jobs"].values())
     return [
         ("Held-out questions", f"{measured:,}", f"about {documents:,} documents that training never saw"),
         ("Training examples", f"{split.get('train', 0):,}", f"of {counts.get('examples', 0):,} verified"),
         ("Documents", f"{len(report['documents']):,}", f"{len(report['rejected']):,} set aside"),
         ("Training time", duration(seconds), f"{len(report['cost']['jobs'])} jobs"),
-        ("Cost", f"${spent:,.2f}", f"estimated ${report['cost']['estimated_usd']:,.2f}"),
+        ("Cost", origins.spent(report["cost"]), f"estimated {origins.estimated(report['cost'])}"),
     ]
 
 

@@ -20,6 +20,7 @@ BATCH = "Bedrock guide, service role of batch inference: it reads input, writes 
 OWN_KEY = "only where the stack has a key of its own: everything in its buckets is under that key"
 ASKED = "the assistant, an extra of the template; tests/unit/test_assistant*.py run it"
 PLACES = "tests/workflows/test_places.py: jobs that are done by serverless customization, or by Bedrock itself"
+BUDGET = "tests/workflows/test_budget.py: jobs that are billed by the token, of a student that is not free"
 CUSTOMIZING = "Bedrock guide, access for reinforcement fine-tuning: a job reads rows, writes metrics, calls the grader"
 CONDITIONAL = "an extra of the template that a parameter switches on"
 
@@ -117,6 +118,7 @@ TABLED = [
            "bedrock:StopModelCustomizationJob bedrock:TagResource", f"{BEDROCK}:model-customization-job/x", PLACES),
     *_each("CustomizeMachine", "iam:PassRole", f"arn:aws:iam:{REGION}:{ACCOUNT}:role/CustomizationRole", PLACES,
            **{"iam:PassedToService": "bedrock.amazonaws.com"}),
+    *_each("ReadJobFunction", "dynamodb:GetItem", LEDGER, BUDGET),
     *_each("AskModelFunction", "s3:GetObject", f"{WORK}/datasets/x", PLACES),
     *_each("AskModelFunction", "s3:GetObject s3:PutObject", f"{WORK}/runs/x", PLACES),
     *_each("AskModelFunction", "s3:ListBucket", WORK, PLACES),

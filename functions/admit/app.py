@@ -10,9 +10,10 @@ from toolsmith.pipeline import customize
 
 @handler
 def app(event: dict[str, Any]) -> dict[str, Any]:
-    """{"run", "key", "version"} -> the run's facts and estimated cost."""
+    """{"run", "key", "version", "asks_approval"} -> the run's facts and estimated cost."""
     defaults, budget = wiring.run_defaults(), float(wiring.setting("BUDGET_USD"))
     profile = load_profile(defaults.student)
     stores = wiring.intake(), wiring.work(), wiring.ledger()
-    asks_approval = wiring.setting("REQUIRE_APPROVAL") == "true"
+    # said by the machine, because a redriven execution asks as its own definition does and not as the stack does now
+    asks_approval = event["asks_approval"]
     return customize.admit(*stores, profile, defaults, budget, event["run"], event, asks_approval)

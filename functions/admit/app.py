@@ -15,5 +15,5 @@ def app(event: dict[str, Any]) -> dict[str, Any]:
     profile = load_profile(defaults.student)
     stores = wiring.intake(), wiring.work(), wiring.ledger()
     # said by the machine, because a redriven execution asks as its own definition does and not as the stack does now
-    asks_approval = event["asks_approval"]
+    asks_approval = bool(event.get("asks_approval"))
     return customize.admit(*stores, profile, defaults, budget, event["run"], event, asks_approval)

@@ -100,11 +100,11 @@ def _cost(facts: RunFacts) -> dict[str, Any]:
         "estimate": list(facts.plan.get("estimate", ())),
         "jobs": {arm: _spent(job) for arm, job in sorted(facts.jobs.items())},
         "evaluations": {arm: _spent(measure) for arm, measure in sorted(measured.items()) if "usd" in measure},
-        # an attempt of which nobody knows what it has used counts as it was estimated
+        # a failed attempt; one that did not tell what it has used counts as it was estimated
         "failed": {
             row["id"]: _spent({"usd": row.get("estimated_usd"), "seconds": 0.0, "estimated": "usd" not in row, **row})
             for row in facts.spending
-            if row["id"] not in told and row.get("usd") != 0  # what was refused has cost nothing
+            if row["id"] not in told and row.get("usd", row.get("estimated_usd")) != 0
         },
         "teacher": {**tokens, "usd": usd if usd is None else round(usd, 2)},
     }

@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
@@ -15,6 +16,8 @@ from local.cli.failures import Misused
 from local.cli.main import _parser
 from local.cli.report import told
 from tests.template.loading import template
+from tests.unit.memory import MemoryLedger
+from toolsmith.pipeline.spending import Budget
 
 
 @pytest.fixture(autouse=True)
@@ -254,6 +257,29 @@ def test_a_redrive_prints_its_execution_as_json_where_asked(ended, capsys):
     watcher = ended("redrive", "CapacityUnavailable")
     assert main(["redrive", "run-1", "--json"]) == 0 and watcher.redriven == ["arn:1"]
     assert json.loads(capsys.readouterr().out) == {"execution": "arn:1"}
+
+
+@pytest.mark.parametrize(
+    ("options", "budget"),
+    [
+        (["--budget-usd", "800"], Budget(800.0)),
+        (["--unpriced"], Budget(500.0, True)),
+        (["--budget-usd", "800.5", "--unpriced"], Budget(800.5, True)),
+        ([], Budget(500.0)),
+    ],
+)
+def test_a_redrive_may_change_what_the_run_may_cost(ended, monkeypatch, options, budget):
+    watcher, ledger = ended("redrive", "BudgetExceeded"), MemoryLedger()
+    monkeypatch.setattr("local.cli.redrive.place_of", lambda arguments: SimpleNamespace(ledger=ledger))
+    assert main(["redrive", "run-1", *options]) == 0 and watcher.redriven == ["arn:1"]
+    assert Budget(500.0).changed(ledger, "run-1") == budget
+
+
+@pytest.mark.parametrize("usd", ["0", "-5", "nan"])
+def test_a_budget_of_nothing_is_refused_before_anything_goes_on(ended, capsys, usd):
+    watcher = ended("redrive", "BudgetExceeded")
+    assert main(["redrive", "run-1", f"--budget-usd={usd}"]) == 2 and watcher.redriven == []
+    assert "--budget-usd" in capsys.readouterr().err
 
 
 class Bucket:

@@ -118,8 +118,7 @@ class TrainingJobStarted(Event):
 
 @dataclass(frozen=True)
 class TrainingJobCompleted(Event):
-    """A training job left a checkpoint. `usd` is 0 where no price is known (`priced` is false); `tokens` are those
-    that a job without instances is billed for."""
+    """A training job left a checkpoint. `usd` is 0 where `priced` is false; `tokens` are what it is billed for."""
 
     detail_type = "Training Job Completed"
     run: str

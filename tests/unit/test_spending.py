@@ -133,8 +133,14 @@ def test_what_is_known_is_held_to_the_budget_although_the_rest_is_accepted():
 # -- before a job --------------------------------------------------------------------------------------------------
 
 
-def reserve(ledger, job, usd, budget):
-    spending.reserve(ledger, RUN, job, {"stage": "sft", "arm": "sft", "hours": 1.0, "usd": usd}, Budget(budget))
+def reserve(ledger, job, usd, budget, plan=None):
+    known = {"stage": "sft", "arm": "sft", "hours": 1.0, "usd": usd}
+    spending.reserve(ledger, RUN, job, known, plan or {}, Budget(budget))
+
+
+def admitted(ledger, found):
+    """A job of a run that was admitted as it is estimated now."""
+    spending.reserve(ledger, RUN, "job", found, {"unpriced": spending.unpriced([found])}, Budget(1000.0))
 
 
 def test_a_job_is_measured_against_what_was_paid_and_what_still_runs(ledger):
@@ -159,6 +165,28 @@ def test_cents_that_floats_lose_stop_nothing(ledger):
         reserve(ledger, f"job-{number}", 0.1, 0.3)
 
 
+def test_the_budget_that_a_refusal_names_pays_for_the_rest_of_the_run(ledger):
+    """Or every job after this one would end the run again."""
+    estimate = [("sft", "sft", 20.0), ("evaluate", "sft", 4.2), ("rft", "rft", 30.0), ("evaluate", "rft", None)]
+    plan = {"estimate": [{"stage": stage, "arm": arm, "usd": usd} for stage, arm, usd in estimate]}
+    evaluation = {"stage": "evaluate", "arm": "sft", "usd": 4.2}
+    reserve(ledger, "first", 20.0, 24.0, plan)
+    with pytest.raises(BudgetExceeded, match=r"30\.00 USD more.* --budget-usd 55`"):
+        spending.reserve(ledger, RUN, "second", evaluation, plan, Budget(24.0))
+    spending.reserve(ledger, RUN, "second", evaluation, plan, Budget(55.0))
+    spending.reserve(ledger, RUN, "third", {"stage": "rft", "arm": "rft", "usd": 30.0}, plan, Budget(55.0))
+
+
+def test_a_price_that_was_lost_since_the_run_was_admitted_stops_the_next_job(ledger):
+    """The table was changed, or the jobs are done somewhere else now."""
+    with pytest.raises(PriceUnknown) as raised:
+        spending.reserve(ledger, RUN, "job", line(BEDROCK, "sft"), {"unpriced": []}, Budget(1000.0))
+    for words in ("customization_million_tokens.bedrock.nova-2-lite.sft", "toolsmith redrive run-1 --unpriced"):
+        assert words in str(raised.value)
+    assert spending.rows(ledger, RUN) == []
+    spending.reserve(ledger, RUN, "job", line(BEDROCK, "sft"), {"unpriced": []}, Budget(1000.0, True))
+
+
 def test_a_person_may_change_what_a_run_may_cost(ledger):
     assert Budget(30.0).changed(ledger, RUN) == Budget(30.0)
     ledger.update(spending.kind_of(RUN), spending.BUDGET, {"usd": 40.0})
@@ -176,19 +204,19 @@ def settle(ledger, on, stage, arm=None, reported=None, profile=PAID):
 
 
 def test_tokens_that_the_job_tells_of_are_what_it_has_cost(ledger):
-    spending.reserve(ledger, RUN, "job", line(SERVERLESS, "sft"), Budget(1000.0))
+    admitted(ledger, line(SERVERLESS, "sft"))
     found = settle(ledger, SERVERLESS, "sft", reported=1_500_000)
     assert found == {"usd": 15.0, "tokens": 1_500_000, "estimated": False}
     assert row(ledger)["usd"] == 15.0 and row(ledger)["estimated_usd"] == line(SERVERLESS, "sft")["usd"]
 
 
 def test_a_count_that_does_not_tell_read_from_written_is_split_as_it_was_estimated(ledger):
-    spending.reserve(ledger, RUN, "job", line(SERVERLESS, "rft"), Budget(1000.0))
+    admitted(ledger, line(SERVERLESS, "rft"))
     assert settle(ledger, SERVERLESS, "rft", reported=1_200_000)["usd"] == 1.0 * 1.0 + 0.2 * 5.0
 
 
 def test_tokens_that_nobody_counts_are_those_that_were_estimated_and_are_said_to_be(ledger):
-    spending.reserve(ledger, RUN, "job", line(SERVERLESS, "sft"), Budget(1000.0))
+    admitted(ledger, line(SERVERLESS, "sft"))
     found = settle(ledger, SERVERLESS, "sft")
     assert found == {"usd": line(SERVERLESS, "sft")["usd"], "tokens": 38_400, "estimated": True}
 
@@ -199,7 +227,7 @@ def test_what_a_model_says_it_has_read_and_written_is_paid_at_both_prices(ledger
 
 @pytest.mark.parametrize("reported", [None, 1_500_000])
 def test_a_job_without_a_price_has_an_unknown_cost_and_not_none(ledger, reported):
-    spending.reserve(ledger, RUN, "job", line(BEDROCK, "sft"), Budget(1000.0))
+    admitted(ledger, line(BEDROCK, "sft"))
     assert settle(ledger, BEDROCK, "sft", reported=reported)["usd"] is None
     assert row(ledger)["usd"] is None
 
@@ -208,22 +236,29 @@ def test_a_free_student_is_free_whatever_it_counts(ledger):
     assert settle(ledger, SERVERLESS, "sft", reported=10**9, profile=load_profile("local")) == {"usd": 0.0}
 
 
-def failed(ledger, cause, on=INSTANCES):
+def failed(ledger, cause, on=INSTANCES, error="States.TaskFailed"):
     reserve(ledger, "job", 20.0, 1000.0)
-    training.fail(ledger, PAID, on, RUN, "sft", "sft", "job", cause if isinstance(cause, str) else json.dumps(cause))
+    text = cause if isinstance(cause, str) else json.dumps(cause)
+    training.fail(ledger, PAID, on, RUN, "sft", "sft", "job", error, text)
     return row(ledger)
 
 
 @pytest.mark.parametrize(
     ("cause", "on", "usd"),
     [
+        ({"TrainingJobName": "job", "FailureReason": "CapacityError: none left"}, INSTANCES, 0.0),
         ({"TrainingJobName": "job", "FailureReason": "x", "TrainingTimeInSeconds": 900}, INSTANCES, 10.0),
         ({"TrainingJobName": "job", "FailureReason": "x", "BillableTokenCount": 500_000}, SERVERLESS, 5.0),
-        ("ResourceLimitExceeded: the account-level service limit is 0", INSTANCES, 0.0),
     ],
 )
-def test_a_failed_job_is_paid_too(ledger, cause, on, usd):
+def test_a_failed_job_is_paid_for_as_long_as_it_ran(ledger, cause, on, usd):
     assert failed(ledger, cause, on)["usd"] == usd
+
+
+@pytest.mark.parametrize("on", [INSTANCES, SERVERLESS, BEDROCK])
+def test_a_job_that_its_service_refused_has_cost_nothing(ledger, on):
+    error, cause = "SageMaker.ResourceLimitExceededException", "the account-level service limit is 0"
+    assert failed(ledger, cause, on, error)["usd"] == 0.0
 
 
 @pytest.mark.parametrize(
@@ -231,8 +266,11 @@ def test_a_failed_job_is_paid_too(ledger, cause, on, usd):
     [
         ({"JobName": "job", "Status": "Failed", "FailureMessage": "no rows"}, BEDROCK),
         ({"TrainingJobName": "job", "FailureReason": "x", "TrainingTimeInSeconds": 900}, SERVERLESS),
+        ({"TrainingJobName": "job", "FailureReason": "x", "TrainingStartTime": 1764313200000}, INSTANCES),
         ("ResourceInUse: Training job names must be unique within an AWS account", INSTANCES),
+        ("", INSTANCES),
     ],
+    ids=["bedrock", "serverless", "no time yet", "adopted", "lost sight of"],
 )
 def test_what_nobody_can_tell_of_a_failed_job_counts_as_it_was_estimated(ledger, cause, on):
     assert "usd" not in failed(ledger, cause, on)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from local.cli.evaluator import LOCAL_ARN
+from tests.local.states_bench import fault
 from tests.template.loading import ROOT
 from tests.workflows.bench import INTAKE, Bench
 from tests.workflows.conftest import with_corpus
@@ -178,3 +179,29 @@ def test_a_job_that_failed_is_paid_out_of_the_budget_and_stands_in_the_report(op
     assert spent(bench, name)["sft-1"]["usd"] == 5.0
     cost = bench.json(f"runs/{name}/report.json")["cost"]
     assert cost["failed"][f"{name}-sft-1"]["usd"] == 5.0
+
+
+@pytest.mark.parametrize("status", ["Failed", "Stopped"])
+def test_an_adopted_job_that_did_not_complete_is_paid_for_as_long_as_it_ran(opened, status):
+    """Not as it was estimated: that may be all of the budget, for a job that a redrive found stopped at its start."""
+    bench = opened(KNOWN)
+    bench.training.script["sft:sft"] = [Outcome(status, "CapacityError: none left" * (status == "Failed"), seconds=500)]
+    create, lost = bench.training.create, []
+
+    def losing(**request: Any) -> Any:
+        made = create(**request)
+        if request["TrainingJobName"].endswith("-sft-1") and "evaluate" not in request["TrainingJobName"] and not lost:
+            lost.append(request)
+            raise fault("InternalFailure", "lost", 500)
+        return made
+
+    bench.cloud.on("sagemaker.create_training_job", losing)
+    name = bench.drop("runs/wanted.json", {"seed": 3})
+    bench.succeeded(name)
+    assert lost and spent(bench, name)["sft-1"]["usd"] == 5.0 and "sft-2" in spent(bench, name)
+
+
+def test_an_execution_that_began_before_jobs_told_of_their_cost_is_still_explained(opened):
+    bench = opened(KNOWN)
+    said = bench.functions.call("ReadJobFunction", {"cause": "ResourceLimitExceeded: the limit is 0"})
+    assert said["class"] == "capacity"

@@ -27,7 +27,7 @@ def _stored(value: Any) -> Any:
 
 
 class Ledger:
-    """Rows of kind "DOCUMENT" (id = document digest) and "RUN" (id = run name)."""
+    """Rows of kind "DOCUMENT" (id = document digest), "RUN" (id = run name) and "SPENDING <run>" (id = job name)."""
 
     def __init__(self, table: Any) -> None:
         self._table = table

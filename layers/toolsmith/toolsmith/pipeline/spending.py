@@ -134,11 +134,20 @@ def rows(ledger: Ledger, run: str) -> list[dict[str, Any]]:
     return [row for row in ledger.all(kind_of(run)) if row["id"] != BUDGET]
 
 
-def reserve(ledger: Ledger, run: str, job: str, line: Line, budget: Budget) -> None:
+def reserve(ledger: Ledger, run: str, job: str, line: Line, plan: Mapping[str, Any], budget: Budget) -> None:
     """Keep the estimate of a job that is about to start, if the run can pay for it.
 
-    What ended counts as it was paid, what runs as it was estimated. Raises BudgetExceeded.
+    What ended counts as it was paid, what runs as it was estimated. A job that is refused keeps its row, lest a job
+    beside it starts only to be stopped as the run fails. plan: "estimate" of all jobs, and the prices that lacked when
+    the run was admitted ("unpriced"). Raises PriceUnknown, BudgetExceeded.
     """
+    missing = line.get("missing")
+    if missing and not budget.unpriced and missing not in plan.get("unpriced", ()):
+        raise PriceUnknown(
+            f"{job}: {cost.PRICES} has no price for {missing}, and had one, or needed none, when {run} was admitted. "
+            f"Write it there, deploy, and then `toolsmith redrive {run}`; or accept a cost that nobody knows with "
+            f"`toolsmith redrive {run} --unpriced`"
+        )
     kept = ("stage", "arm", "hours", "input_tokens", "output_tokens")
     row = {name: line[name] for name in kept if name in line} | {"estimated_usd": line["usd"]}
     ledger.update(kind_of(run), job, row)
@@ -148,11 +157,15 @@ def reserve(ledger: Ledger, run: str, job: str, line: Line, budget: Budget) -> N
     needed = round(spent + running + (line["usd"] or 0.0), 2)
     if needed > budget.usd:
         own = "an unknown cost" if line["usd"] is None else f"{line['usd']:,.2f} USD"
+        begun = {(row["stage"], row["arm"]) for row in (*others, line)}
+        ahead = (each for each in plan.get("estimate", ()) if (each["stage"], each.get("arm")) not in begun)
+        later = total(ahead)
         raise BudgetExceeded(
-            f"{run} has spent {spent:,.2f} USD. Its jobs that run, or did not tell what they have cost, are estimated "
-            f"at {running:,.2f} USD, and {job}, which would start now, at {own}. That makes {needed:,.2f} USD, above "
-            f"the budget of {budget.usd:,.2f} USD. `toolsmith redrive {run} --budget-usd {math.ceil(needed)}` raises "
-            "the budget and goes on; what was paid is not paid again"
+            f"{run} has spent {spent:,.2f} USD. Its other jobs that were started and have not told what they have cost "
+            f"are estimated at {running:,.2f} USD, and {job}, which would start now, at {own}. That makes "
+            f"{needed:,.2f} USD, above the budget of {budget.usd:,.2f} USD; the jobs after it are estimated at "
+            f"{later:,.2f} USD more. `toolsmith redrive {run} --budget-usd {math.ceil(round(needed + later, 2))}` pays "
+            "for all of them and goes on; what was paid is not paid again"
         )
 
 

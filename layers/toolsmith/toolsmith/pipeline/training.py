@@ -53,13 +53,13 @@ def start(
 ) -> Prepared:
     """The request of one job of a run that can be paid for, with its recipe uploaded and its estimate in the ledger.
 
-    Raises RecipeInvalid, InvalidInput, BudgetExceeded.
+    Raises RecipeInvalid, InvalidInput, PriceUnknown, BudgetExceeded.
     """
     job = _job(work, place, run, stage, arm, attempt)
     prepared = _rendered(profile, job, place)
-    budget = Budget(work.read_json(f"runs/{run}/plan.json")["budget_usd"]).changed(ledger, run)
+    plan = work.read_json(f"runs/{run}/plan.json")
     line = spending.estimate_job(profile, place.on, stage, arm, job.rows or 0, cost.prices())
-    spending.reserve(ledger, run, prepared.name, line, budget)
+    spending.reserve(ledger, run, prepared.name, line, plan, Budget(plan["budget_usd"]).changed(ledger, run))
     work.write(job.recipe_uri.removeprefix(work.uri("")), prepared.recipe_yaml.encode(), "application/yaml")
     return prepared
 
@@ -221,18 +221,21 @@ def explain(cause: str) -> dict[str, str]:
 
 
 def fail(
-    ledger: Ledger, profile: Profile, on: str, run: str, stage: str, arm: str, job: str, cause: str
+    ledger: Ledger, profile: Profile, on: str, run: str, stage: str, arm: str, job: str, error: str, cause: str
 ) -> dict[str, str]:
     """What `explain` says of a failed job, whose cost is kept as far as its description tells it.
 
-    What was refused has cost nothing; what tells neither time nor tokens counts as it was estimated.
+    error, cause: as Step Functions hands them over. What its service refused, or no instance ever ran, has cost
+    nothing; what tells neither time nor tokens counts as it was estimated.
     """
     failure = explain(cause)
     if failure["class"] == "exists":
         return failure
     described = _described(cause)
     seconds, tokens = described.get("TrainingTimeInSeconds"), described.get("BillableTokenCount")
-    if not described:
+    if on == places.INSTANCES and "TrainingJobName" in described and "TrainingStartTime" not in described:
+        seconds = seconds or 0.0  # time is billed from then on, and a job that found no capacity never started
+    if not described and not error.startswith("States."):  # those are of Step Functions, which lost sight of the job
         spending.refused(ledger, run, stage, arm, job)
     elif tokens is not None or (on == places.INSTANCES and seconds is not None):
         spending.settle(ledger, profile, on, run, stage, arm, job, float(seconds or 0.0), tokens)

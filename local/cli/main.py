@@ -98,8 +98,8 @@ def _following(commands) -> None:
     redrive = _command(commands, "redrive", "redrive", "Go on with a failed execution from the state that failed.")
     _somewhere(redrive)
     redrive.add_argument("run", help="name of the execution, as `toolsmith watch` and the mails give it")
-    redrive.add_argument("--budget-usd", type=float, metavar="USD", help="what the run may cost from now on")
-    redrive.add_argument("--unpriced", action="store_true", help="let it start although no price is known for its jobs")
+    redrive.add_argument("--budget-usd", type=float, metavar="USD", help="what the run may cost in all")
+    redrive.add_argument("--unpriced", action="store_true", help="accept jobs of it whose price nobody knows")
     for name, text in (
         ("approve", "Let a run that waits for approval go on."),
         ("reject", "End a run that waits for approval."),

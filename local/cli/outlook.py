@@ -46,10 +46,11 @@ def job_usd(job: Timed, row: Mapping[str, Any], table: Mapping[str, Any]) -> flo
     return 0.0 if by_time is None and row.get("estimated_usd") is not None else by_time
 
 
-def teacher_usd(teacher: str, rows: Iterable[Mapping[str, Any]], table: Mapping[str, Any]) -> float:
-    """USD of the tokens that the settled documents' rows tell of."""
+def teacher_usd(teacher: str, rows: Iterable[Mapping[str, Any]], table: Mapping[str, Any]) -> float | None:
+    """USD of the tokens that the settled documents' rows tell of; None where they tell of some that have no price."""
     used = [(int(row.get("input_tokens", 0)), int(row.get("output_tokens", 0))) for row in rows]
-    return cost.tokens_usd(teacher, sum(i for i, _ in used), sum(o for _, o in used), table) or 0.0
+    read, written = sum(i for i, _ in used), sum(o for _, o in used)
+    return cost.tokens_usd(teacher, read, written, table) if read or written else 0.0
 
 
 def run_seconds(plan: Mapping[str, Any], jobs: Iterable[Timed]) -> float:

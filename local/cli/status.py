@@ -29,7 +29,7 @@ APPROVAL = "AskApproval"  # the state of the customize machine that waits for a 
 class State:
     """Documents through the funnel, and the run that is looked at.
 
-    usd: what teacher and jobs have cost so far, by list price; unpriced: a job without a known price is not in it.
+    usd: what teacher and jobs have cost so far, by list price; unpriced: something without a known price is not in it.
     eta_seconds: None where nothing tells.
     """
 
@@ -120,7 +120,8 @@ class Watcher:
         ingests = self.executions("IngestMachine")
         self._documents(found, rows, ingests)
         teacher = self.parameters.get("Teacher", "")
-        found.usd = outlook.teacher_usd(teacher, rows, self._prices)
+        taught = outlook.teacher_usd(teacher, rows, self._prices)
+        found.usd, found.unpriced = taught or 0.0, taught is None
         runs = self.runs()
         named = [e for e in runs if run is None or e["name"] == run]
         execution = next((e for e in named if e["status"] == "RUNNING"), named[0] if named else None)
@@ -200,7 +201,7 @@ def foresee(state: State) -> str:
     """Cost so far and time left, for people; empty where neither is known."""
     parts = [f"{state.usd:,.2f} USD so far"] if state.usd else []
     if state.unpriced:
-        parts.append("the cost of some jobs is not known" if state.usd else "cost not known")
+        parts.append("not all of the cost is known" if state.usd else "cost not known")
     if state.eta_seconds is not None:
         parts.append(outlook.spoken(state.eta_seconds))
     return "".join(f" · {part}" for part in parts)

@@ -275,11 +275,20 @@ def test_a_redrive_may_change_what_the_run_may_cost(ended, monkeypatch, options,
     assert Budget(500.0).changed(ledger, "run-1") == budget
 
 
-@pytest.mark.parametrize("usd", ["0", "-5", "nan"])
+@pytest.mark.parametrize("usd", ["0", "-5", "nan", "inf"])
 def test_a_budget_of_nothing_is_refused_before_anything_goes_on(ended, capsys, usd):
     watcher = ended("redrive", "BudgetExceeded")
     assert main(["redrive", "run-1", f"--budget-usd={usd}"]) == 2 and watcher.redriven == []
     assert "--budget-usd" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--budget-usd=5", "--unpriced"])
+def test_an_ingest_has_no_budget_that_a_redrive_could_change(ended, monkeypatch, capsys, option):
+    watcher = ended("redrive", "TeacherUnavailable")
+    monkeypatch.setattr(watcher, "executions", lambda machine: [{"name": "doc-1", "executionArn": "arn:1"}]
+                        if machine == "IngestMachine" else [])  # fmt: skip
+    assert main(["redrive", "doc-1", option]) == 2 and watcher.redriven == []
+    assert "doc-1 is no run" in capsys.readouterr().err
 
 
 class Bucket:

@@ -87,6 +87,8 @@ def test_money_is_instances_times_hours_and_tokens():
     assert outlook.job_usd(job("sft", "sft", seconds=1800, count=4), {}, table) == 120.0
     rows = [{"input_tokens": 500_000, "output_tokens": 100_000}, {"status": "parsed"}, {"input_tokens": 500_000}]
     assert outlook.teacher_usd("us.amazon.nova-pro-v1:0", rows, table) == pytest.approx(1.4)
+    assert outlook.teacher_usd("a.model-without-price", rows, table) is None
+    assert outlook.teacher_usd("a.model-without-price", [{"status": "parsed"}], table) == 0.0
 
 
 @pytest.mark.parametrize(

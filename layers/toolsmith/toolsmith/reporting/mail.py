@@ -137,7 +137,7 @@ def _cost_estimated(detail: Detail, region: str) -> Message:
             "Such a run starts only where somebody has accepted that, or where it waits for approval."
         )
     elif not usd:
-        budget = "Its student is trained on this machine."
+        budget = "Its jobs are free, by the student's profile or by recipes/prices.json."
     return Message(
         headline,
         (budget, f"It learns from {detail['examples']:,} examples of {detail['documents']:,} documents."),

@@ -130,6 +130,13 @@ def test_what_is_known_is_held_to_the_budget_although_the_rest_is_accepted():
         spending.check([line(BEDROCK, "sft"), line(SERVERLESS, "sft")], Budget(0.01, True), RUN, "runs/a.json", True)
 
 
+@pytest.mark.parametrize(("arms", "named"), [(["sft"], False), (["sft", "more_sft"], True)])
+def test_only_a_run_with_a_control_is_told_to_leave_it_out(arms, named):
+    with pytest.raises(BudgetExceeded) as raised:
+        spending.check([line(SERVERLESS, arm) for arm in arms], Budget(0.01), RUN, "runs/a.json", False)
+    assert ("control: false" in str(raised.value)) is named
+
+
 # -- before a job --------------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ a default may be absent. A trailing underscore is no part of a field's name in t
 """
 
 import json
+import re
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -305,14 +306,17 @@ def failure_of(status_change: Mapping[str, Any], item: Mapping[str, str] | None 
         "execution_arn": status_change.get("executionArn", ""),
         "error": failed.get("error") or status_change["status"],
         "cause": cause,
-        "remedy": _remedy(error).format(status_change["name"]),
+        "remedy": _remedy(error, status_change["name"], cause),
     }
 
 
-def _remedy(error: str) -> str:
+def _remedy(error: str, name: str, cause: str) -> str:
     if error in FINAL:
         return ANEW
-    return "toolsmith redrive {} --budget-usd USD" if error == "BudgetExceeded" else "toolsmith redrive {}"
+    if error == "BudgetExceeded":
+        enough = re.search(r" --budget-usd \d+", cause)  # what it says, that it may be copied as it stands
+        return f"toolsmith redrive {name}{enough[0] if enough else ' --budget-usd USD'}"
+    return f"toolsmith redrive {name}"
 
 
 def _words(cause: str) -> str:

@@ -122,10 +122,12 @@ def check(lines: Sequence[Line], budget: Budget, run: str, name: str, asks_appro
             '"unpriced": true in its request, for every run with RequireApproval=true, which asks a person first'
         )
     if usd > budget.usd:
+        controlled = any(line["stage"] == "more_sft" for line in lines)
+        leave_out = ", or ask for a run without the control: control: false" if controlled else ""
         raise BudgetExceeded(
             f"{name}: estimated {usd:,.2f} USD is above the budget of {budget.usd:,.2f} USD; raise it for this run "
             f"with `toolsmith redrive {run} --budget-usd {math.ceil(usd)}`, for others with budget_usd in the request "
-            "or the stack's BudgetUsd, or drop the control with control: false"
+            f"or the stack's BudgetUsd{leave_out}"
         )
 
 
@@ -156,16 +158,17 @@ def reserve(ledger: Ledger, run: str, job: str, line: Line, plan: Mapping[str, A
     running = sum(row["estimated_usd"] or 0.0 for row in others if "usd" not in row)
     needed = round(spent + running + (line["usd"] or 0.0), 2)
     if needed > budget.usd:
-        own = "an unknown cost" if line["usd"] is None else f"{line['usd']:,.2f} USD"
+        own = "has no price" if line["usd"] is None else f"is estimated at {line['usd']:,.2f} USD"
+        beside = f"; its jobs that have not told what they cost are estimated at {running:,.2f} USD"
         begun = {(row["stage"], row["arm"]) for row in (*others, line)}
         ahead = (each for each in plan.get("estimate", ()) if (each["stage"], each.get("arm")) not in begun)
         later = total(ahead)
+        after = f" The jobs after it are estimated at {later:,.2f} USD more."
         raise BudgetExceeded(
-            f"{run} has spent {spent:,.2f} USD. Its other jobs that were started and have not told what they have cost "
-            f"are estimated at {running:,.2f} USD, and {job}, which would start now, at {own}. That makes "
-            f"{needed:,.2f} USD, above the budget of {budget.usd:,.2f} USD; the jobs after it are estimated at "
-            f"{later:,.2f} USD more. `toolsmith redrive {run} --budget-usd {math.ceil(round(needed + later, 2))}` pays "
-            "for all of them and goes on; what was paid is not paid again"
+            f"{run} has spent {spent:,.2f} USD{beside if running else ''}. {job}, which would start now, {own}. That "
+            f"makes {needed:,.2f} USD, above the budget of {budget.usd:,.2f} USD.{after if later else ''} `toolsmith "
+            f"redrive {run} --budget-usd {math.ceil(round(needed + later, 2))}` goes on, with money for the rest of "
+            "the run; what was paid is not paid again"
         )
 
 

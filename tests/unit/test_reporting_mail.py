@@ -64,6 +64,11 @@ def test_a_run_that_costs_nothing_is_said_to():
     assert "run-4f2a9c81d07e costs nothing" in mail.subject and "0.00" not in mail.text
 
 
+def test_a_redrive_for_want_of_a_price_is_not_offered_as_if_it_helped_by_itself():
+    text = mail_of("Run Failed", error="PriceUnknown").text
+    assert "once the prices are deployed; with --unpriced" in text and "paid, is not done again" not in text
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

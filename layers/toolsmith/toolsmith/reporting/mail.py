@@ -286,6 +286,8 @@ def _run_failed(detail: Detail, region: str) -> Message:
 def _ahead(detail: Detail) -> str:
     if detail["error"] in FINAL:
         return "A redrive would end the same way. Mend the cause, then ask for a new run with a request file."
+    if detail["error"] == "PriceUnknown":
+        return "The command below goes on once the prices are deployed; with --unpriced it goes on without them."
     return "What was done, and paid, is not done again."
 
 

@@ -256,7 +256,7 @@ def verdicts(result: dict[str, Any]) -> dict[str, str]:
         "the same on the wordings that labels have (with labels for all: see `converged`)": told(
             median(points("more_sft", "labelled")) >= 88, points("more_sft", "labelled")
         ),
-        "best arm at least 92": told(max(rft_points) >= 92, rft_points),
+        "best arm (RFT) at least 92 in the median": told(median(rft_points) >= 92, rft_points),
     }
     for pair, name in (("rft-sft", "SFT"), ("rft-more_sft", "more SFT")):
         gained, kept = gains(pair, "unlabelled"), gains(pair, "labelled")

@@ -183,10 +183,8 @@ class _Run:
         states, turn = self.s.table[ids], self.s.turn(where)
         for at, layer in enumerate(self.s.layers):
             q, k, v = self.s.project(layer, states, turn)
-            space = torch.zeros(rows, self.s.heads, width + self.most, self.s.size)
-            self.keys.append(space)
-            self.values.append(space.clone())
-            self.keys[at][:, :, :width], self.values[at][:, :, :width] = k, v
+            self.keys.append(k)
+            self.values.append(v)
             states = self.s.close(layer, states, self._attend(at, q, width, mask[:, None]))
         return states
 
@@ -206,9 +204,16 @@ class _Run:
         return from_far + weights[..., self.shared :] @ self.values[at][:, :, :width]
 
     def _repeat(self, each: int) -> None:
+        """A row for each answer, with space for its tokens."""
         self.pads = self.pads.repeat_interleave(each, 0)
-        self.keys = [k.repeat_interleave(each, 0) for k in self.keys]
-        self.values = [v.repeat_interleave(each, 0) for v in self.values]
+        self.keys = [self._spacious(k, each) for k in self.keys]
+        self.values = [self._spacious(v, each) for v in self.values]
+
+    def _spacious(self, tail: Tensor, each: int) -> Tensor:
+        rows, heads, width, size = tail.shape
+        space = torch.empty(rows * each, heads, width + self.most, size)
+        space.view(rows, each, heads, -1, size)[:, :, :, :width] = tail[:, None]
+        return space
 
     def finish(self, temperature: float) -> list[list[int]]:
         rows = len(self.pads)
@@ -226,14 +231,17 @@ class _Run:
                 break
             if done.sum() * 8 >= len(alive):
                 alive, token = alive[~done], token[~done]
-                self._keep(~done)
+                self._keep(~done, self.width + step)
             logits = self._advance(token, step)
         return [row[:n].tolist() for row, n in zip(drawn, length.tolist(), strict=True)]
 
-    def _keep(self, rows: Tensor) -> None:
+    def _keep(self, rows: Tensor, used: int) -> None:
+        """Only these rows from here on; of keys and values the `used` first columns are filled."""
         self.pads = self.pads[rows]
-        self.keys = [k[rows] for k in self.keys]
-        self.values = [v[rows] for v in self.values]
+        for kept in (*self.keys, *self.values):
+            kept[: len(self.pads), :, :used] = kept[:, :, :used][rows]
+        self.keys = [k[: len(self.pads)] for k in self.keys]
+        self.values = [v[: len(self.pads)] for v in self.values]
 
     def _advance(self, token: Tensor, step: int) -> Tensor:
         column = self.width + step

@@ -31,7 +31,9 @@ class Mailbox:
         with self._lock:
             self._folder.mkdir(parents=True, exist_ok=True)
             stem = f"{now:%Y%m%dT%H%M%S.%f}-{words}"
-            (self._folder / f"{stem}.eml").write_bytes(mail.as_bytes())
+            unfinished = self._folder / f"{stem}.part"
+            unfinished.write_bytes(mail.as_bytes())
+            unfinished.replace(unfinished.with_name(f"{stem}.eml"))  # whoever looks meanwhile finds whole mails only
 
 
 def _for_people(text: str) -> str:

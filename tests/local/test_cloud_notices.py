@@ -3,12 +3,14 @@
 import email
 import email.policy
 import json
+import threading
 from email.message import EmailMessage
 
 import pytest
 
 from local.cloud import Cloud
 from local.cloud.alarms import state_of
+from local.cloud.mail import Mailbox
 from tests.local.cloud_harness import client, make_cloud, make_role, until
 
 ALARM = {"EvaluationPeriods": 1, "Period": 300, "Threshold": 0, "ComparisonOperator": "GreaterThanThreshold"}
@@ -109,3 +111,15 @@ def test_an_alarm_set_by_hand_is_mailed(cloud, topic):
 )
 def test_an_alarm_looks_at_its_newest_periods_only(changes, moments, expected):
     assert state_of({**ALARM, **changes}, moments, 1000.0) == expected
+
+
+def test_a_mail_is_whole_as_soon_as_it_is_there(tmp_path):
+    mailbox = Mailbox(tmp_path)
+    writer = threading.Thread(
+        target=lambda: [mailbox.deliver("ops@example.com", "arn", f"Notice {n}", "word " * 200_000) for n in range(8)]
+    )
+    writer.start()
+    while writer.is_alive():
+        for file in tmp_path.glob("*.eml"):
+            assert file.read_bytes().endswith(b"Sent to the subscribers of arn.\n")
+    assert len(list(tmp_path.iterdir())) == 8

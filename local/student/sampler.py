@@ -206,10 +206,11 @@ class _Run:
     def _repeat(self, each: int) -> None:
         """A row for each answer, with space for its tokens."""
         self.pads = self.pads.repeat_interleave(each, 0)
-        self.keys = [self._spacious(k, each) for k in self.keys]
-        self.values = [self._spacious(v, each) for v in self.values]
+        self.keys = [self._widened(k, each) for k in self.keys]
+        self.values = [self._widened(v, each) for v in self.values]
 
-    def _spacious(self, tail: Tensor, each: int) -> Tensor:
+    def _widened(self, tail: Tensor, each: int) -> Tensor:
+        """`tail` (prompts, heads, width, size) once for each answer, with `most` more columns, not yet filled."""
         rows, heads, width, size = tail.shape
         space = torch.empty(rows * each, heads, width + self.most, size)
         space.view(rows, each, heads, -1, size)[:, :, :, :width] = tail[:, None]
